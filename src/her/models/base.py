@@ -1,0 +1,142 @@
+"""The one seam between HER and language models.
+
+Knows messages, sampling, constraints and replies. Refuses to know what the text means.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from abc import ABC, abstractmethod
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any, Literal
+
+Role = Literal["system", "user", "assistant"]
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One message of a conversation, as chat templates take it."""
+
+    role: Role
+    content: str
+
+
+@dataclass(frozen=True, slots=True)
+class Sampling:
+    """How tokens are drawn; the defaults are those of HER-32B's model card (docs/sources.md)."""
+
+    temperature: float = 0.7
+    top_p: float = 0.9
+    max_tokens: int = 1024
+    seed: int | None = None
+    stop: tuple[str, ...] = ()
+    repeat_penalty: float | None = None
+    """None leaves it to the backend."""
+
+
+@dataclass(frozen=True, slots=True)
+class Constraint:
+    """What a reply must look like: a JSON schema, or GBNF rules that define `reply` (and no `root`)."""
+
+    grammar: str | None = None
+    schema: Mapping[str, Any] | None = None
+
+    def gbnf(self, forced: str = "") -> str:
+        """The grammar as llama.cpp takes it, with `forced` as literal text before the reply."""
+        head = f"{json.dumps(forced, ensure_ascii=False)} " if forced else ""
+        return f"root ::= {head}reply\n{self.grammar}"
+
+
+class Finish(StrEnum):
+    """Why a model stopped."""
+
+    STOP = "stop"
+    LENGTH = "length"
+    CUT = "cut"
+    """The stream broke, or was cancelled; what came before it is kept."""
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """Token counts of one call; None where the backend does not say."""
+
+    prompt_tokens: int | None = None
+    cached_tokens: int | None = None
+    """How many of the prompt's tokens were taken from a cache and not evaluated again."""
+    completion_tokens: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What a model said. `text` never holds the prefill; `error` is set where `finish` is CUT by a fault."""
+
+    text: str
+    finish: Finish
+    usage: Usage = Usage()
+    logprobs: tuple[tuple[str, float], ...] | None = None
+    error: str | None = None
+
+
+class Model(ABC):
+    """Messages in, text out.
+
+    `address` names it in records, `context` is its window in tokens (None: unknown),
+    `prefills` and `constrains` say whether those two requests are honoured exactly.
+    """
+
+    address: str
+    context: int | None = None
+    prefills: bool = False
+    constrains: bool = False
+
+    @abstractmethod
+    def stream(
+        self,
+        messages: Sequence[Message],
+        sampling: Sampling,
+        *,
+        prefill: str = "",
+        constraint: Constraint | None = None,
+        call_id: str | None = None,
+    ) -> AsyncIterator[str | Reply]:
+        """Pieces of text as they come, then exactly one Reply with the whole.
+
+        `prefill` is text the reply goes on from. A fault before the first piece raises a ModelError; a fault
+        after it ends the stream with a Reply whose finish is CUT and whose `error` says why.
+        Raises ContextOverflow where the prompt leaves no room for `sampling.max_tokens`.
+        """
+
+    async def generate(
+        self,
+        messages: Sequence[Message],
+        sampling: Sampling,
+        *,
+        prefill: str = "",
+        constraint: Constraint | None = None,
+        call_id: str | None = None,
+    ) -> Reply:
+        """The whole reply at once; raises as `stream` does."""
+        stream = self.stream(messages, sampling, prefill=prefill, constraint=constraint, call_id=call_id)
+        async for piece in stream:
+            if isinstance(piece, Reply):
+                return piece
+        raise AssertionError(f"{self.address} ended a stream without a Reply")
+
+    async def count(self, messages: Sequence[Message], prefill: str = "") -> int | None:
+        """Tokens of the rendered prompt; None where the backend cannot tell."""
+        return None
+
+    async def warm(self, messages: Sequence[Message]) -> None:  # noqa: B027 (a model without a cache has nothing to do)
+        """Reads the prompt ahead of time where the backend keeps a cache; elsewhere does nothing."""
+
+    async def close(self) -> None:  # noqa: B027 (most hold nothing)
+        """Gives back memory, threads and connections."""
+
+
+def prompt_sha(messages: Sequence[Message], prefill: str = "") -> str:
+    """The sha256 (hex) of a prompt: messages and prefill, independent of backend and sampling."""
+    rows = [[m.role, m.content] for m in messages]
+    return hashlib.sha256(json.dumps([rows, prefill], ensure_ascii=False).encode()).hexdigest()
