@@ -125,6 +125,9 @@ class Model(ABC):
                 return piece
         raise AssertionError(f"{self.address} ended a stream without a Reply")
 
+    async def probe(self) -> None:  # noqa: B027 (most know from the start)
+        """Finds out what the backend can do; `context`, `prefills` and `constrains` are settled after it."""
+
     async def count(self, messages: Sequence[Message], prefill: str = "") -> int | None:
         """Tokens of the rendered prompt; None where the backend cannot tell."""
         return None
