@@ -10,6 +10,7 @@ import os
 import sys
 import time
 import traceback
+from itertools import zip_longest
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -55,7 +56,7 @@ class _ChatGroup(TyperGroup):
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """The arguments that are left, as Typer's own method."""
         full: list[str] = []
-        for here, after in zip(args, [*args[1:], "-"], strict=True):
+        for here, after in zip_longest(args, args[1:], fillvalue="-"):
             full.append(here)
             if here == "--resume" and after.startswith("-"):
                 full.append(LATEST)

@@ -22,6 +22,7 @@ from her.chat.casting import Casting
 from her.chat.session import Session
 from her.chat.store import Store
 from her.errors import InputError, UnknownName
+from her.grammar import SMALL, Limits
 from her.models import weights
 from her.models.address import DEFAULT, open_model, resolve
 from her.models.base import Model
@@ -78,7 +79,8 @@ async def opened(options: ChatOptions, told: Console) -> AsyncIterator[tuple[Ses
     casting = None if scene is None else pick_casting(options, scene)
     if options.resume:
         _nothing_else(options)
-    actor = ActorOptions(plan=options.plan, constraint=options.constraint)
+    limits = SMALL if resolve(options.model) == DEFAULT else Limits()
+    actor = ActorOptions(plan=options.plan, constraint=options.constraint, limits=limits)
     with Store() as store:
         chat_id = latest_chat(store, options.resume) if options.resume else None
         model = _model(options, told)

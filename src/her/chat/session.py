@@ -98,6 +98,12 @@ class Session(Tree):
         """Whose turn it is among those whom the model plays; None: none of them is present."""
         return next_speaker(self.casting, self.dialogue.turns, self.absent)
 
+    def prepare(self) -> None:
+        """Lets whoever speaks next read the scene in the background, until the next reply is asked for."""
+        name = self.next_speaker()
+        if name is not None and self._warming is None and not self._busy:
+            self._warming = asyncio.create_task(self._warm(name))
+
     # -- saying ----------------------------------------------------------------------------------------------
 
     def say(self, text: str, *, speaker: str | None = None) -> Node:

@@ -56,6 +56,7 @@ async def _chat(options: ChatOptions) -> None:
         live = not plain and not console.is_dumb_terminal and not options.simple
         room = Room(session, store, painter, live=live)
         opening_screen(room, resumed=bool(options.resume))
+        session.prepare()
         await converse(room, Typed() if asked else Piped())
 
 
