@@ -18,12 +18,13 @@ from her import __version__, cli, doctor
 from her.chat import opening
 from her.chat.store import Store
 from her.errors import HerError, InputError, MissingExtra, ModelError, StorageError
+from her.markup import notation
 from her.models import weights
 from servers import FaultServer, cut, say, status
 
 GOLDEN = Path(__file__).parent / "golden" / "cli"
 ROOT = Path(__file__).parent.parent
-REPLY = "scripted:" + written(
+REPLY = "scripted:" + notation()["plan_open"] + written(
     "She will tease before she answers.", "He asks at last", "gives her hand", "With pleasure, sir."
 )
 LAYERS = {

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from her.markup import Style, display, format_for_display, notation, parse, remove_system_thinking, render
+from her.markup import Style, format_for_display, notation, parse, remove_system_thinking, render
 from her.turn import VIEWS, Dialogue, Ending, FaultKind, Kind, Segment, Turn
 from texts import ACTION, ACTION_END, PLAN, PLAN_END, THOUGHT, THOUGHT_END, hostile, names, turns, words
 
@@ -209,32 +209,6 @@ def test_display_functions_keep_what_they_do_not_hide() -> None:
     assert format_for_display(reply) == "[t]\n(a)\nHello [sic]."
     assert format_for_display(reply, show_rolethink=False) == "(a)\nHello [sic]."
     assert format_for_display("") == remove_system_thinking("") == ""
-
-
-@pytest.mark.parametrize(
-    "reply", [f"{PLAN}secret", f"secret{PLAN_END}Hi.", f"{PLAN}a{PLAN}secret{PLAN_END}b", "<think>secret"]
-)
-def test_a14_a_plan_without_its_other_half_is_never_shown(reply: str) -> None:
-    assert "secret" not in format_for_display(reply) + remove_system_thinking(reply)
-
-
-def test_a14_a_thought_without_its_closer_is_never_shown_or_passed_on() -> None:
-    reply = f"Hi. {THOUGHT}secret\nsecond line {ACTION}secret too{ACTION_END}"
-    assert format_for_display(reply, show_rolethink=False) == "Hi."
-    dialogue = Dialogue(frozenset({"Ann", "Bob"}), (parse(reply, speaker="Ann").turn,))
-    assert "secret" not in "".join(display(t, VIEWS["director"]) for t in dialogue.seen_by("Bob"))
-    lines = parse("[secret\nof two lines] Hi.", style=Style.BRACKETS, speaker="Ann").turn
-    assert [s.text for s in lines.segments if not s.kind.private] == ["Hi."]
-
-
-def test_a15_cleaning_neither_eats_content_nor_joins_words() -> None:
-    assert (
-        format_for_display(f"Hello{THOUGHT}x{THOUGHT_END}world [he said]", show_rolethink=False)
-        == "Hello world [he said]"
-    )
-    unclosed = f"Before. {THOUGHT}mine"
-    assert "mine" in parse(unclosed).turn.text_of(T)
-    assert format_for_display("Before. <thought>mine", show_rolethink=True) == "Before. [mine]"
 
 
 # Time.

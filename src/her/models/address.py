@@ -124,7 +124,9 @@ def _open_scripted(address: str, _: Options) -> Model:
     from her.models.recorded import Scripted
 
     text = address.removeprefix("scripted").removeprefix(":")
-    return Scripted([text], address=address) if text else Scripted(address=address)
+    model = Scripted(lambda *_: text, address=address) if text else Scripted(address=address)
+    model.prefills = False  # the text is a whole turn, not the rest of one
+    return model
 
 
 _ENGINE = frozenset({"context", "threads"})
