@@ -51,7 +51,7 @@ class Play:
 
 
 def stage(language: str) -> tuple[Scene, str, Dialogue]:
-    """A bundled scene of that language, its first character, and the dialogue in which somebody has asked it a thing."""
+    """A bundled scene of that language, its first character, and a dialogue that ends in a question to it."""
     scene = next(s for s in map(bundled_scene, bundled()) if s.language.split("-")[0] == language)
     name, other = scene.names[:2]
     line = Turn(other, (Segment(Kind.SPEECH, LINES[language]),))
@@ -108,7 +108,8 @@ def table(done: Sequence[Play]) -> Iterator[str]:
         )
         yield f"{label}: {valid} of {len(rows)} valid ({by_language})"
         tokens = statistics.median(p.new_tokens for p in rows)
-        yield f"  tokens of a reply, median: {tokens:.0f}; seconds, median: {statistics.median(p.seconds for p in rows):.1f}"
+        seconds = statistics.median(p.seconds for p in rows)
+        yield f"  tokens of a reply, median: {tokens:.0f}; seconds, median: {seconds:.1f}"
         layers = Counter(kind for p in rows for kind in set(p.kinds))
         yield "  replies that hold: " + ", ".join(f"{kind.value} {layers[kind.value]}" for kind in Kind)
         wrong = Counter(word for p in rows for word in p.wrong)

@@ -12,6 +12,11 @@ from hypothesis import HealthCheck, settings
 
 from her.models.base import Model
 
+pytest_plugins = ["fixtures_hf"]
+
+# llama.cpp's threads wait for each other by spinning: on a machine with other work two are far slower than one.
+os.environ.setdefault("HER_THREADS", "1")
+
 settings.register_profile("fast", max_examples=200, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.register_profile("long", max_examples=2000, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile(os.environ.get("HER_HYPOTHESIS", "fast"))
