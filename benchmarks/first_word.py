@@ -5,7 +5,8 @@
 Both play the same scene with the same prompt, the same lines of the person and the same token budget; plans and
 thoughts are hidden in both. HER streams from the embedded engine, which keeps the evaluated prompt. The plain chat
 reads the whole history again each turn, writes until it ends or the budget is spent, and shows the reply when it is
-finished, as the chat demo of the official release does.
+finished, as the chat demo of the official release does. Its first word counts as shown then, even where the reply
+turns out to hold nothing but a plan; such turns are counted beside.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ import platform
 import statistics
 import sys
 import time
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -54,15 +56,16 @@ SCENE, USER = "netherfield-ball", "Elizabeth Bennet"
 
 @dataclass(frozen=True, slots=True)
 class Wait:
-    """One turn: seconds to the first visible character and to the end; None where nothing visible came."""
+    """One turn: seconds to the first visible character and to the end; token counts where the backend told them."""
 
     arm: str
     repeat: int
     turn: int
-    first: float | None
+    first: float
     total: float
-    prompt_tokens: int
-    new_tokens: int
+    visible: bool
+    prompt_tokens: int | None
+    new_tokens: int | None
 
 
 class Stage:
@@ -94,7 +97,9 @@ async def ours(model: Model, repeat: int, turns: int, max_tokens: int) -> list[W
                 usage = [attempt.reply.usage for attempt in item.attempts]
                 sent = sum(u.prompt_tokens or 0 for u in usage)
                 new = sum(u.completion_tokens or 0 for u in usage)
-                waits.append(Wait("her", repeat, at, first, time.perf_counter() - begun, sent, new))
+                total = time.perf_counter() - begun
+                seen = first is not None
+                waits.append(Wait("her", repeat, at, first or total, total, seen, sent or None, new or None))
                 stage.dialogue = stage.dialogue.plus(item.turn)
     return waits
 
@@ -118,7 +123,7 @@ def plain(loaded: tuple[Any, Any], model: Model, repeat: int, turns: int, max_to
         turn = parse(text, speaker=stage.name, cast=frozenset(stage.scene.names)).turn
         total = time.perf_counter() - begun
         seen = any(segment.kind in VISIBLE and segment.text.strip() for segment in turn.segments)
-        waits.append(Wait("plain", repeat, at, total if seen else None, total, ids["input_ids"].shape[1], len(new)))
+        waits.append(Wait("plain", repeat, at, total, total, seen, ids["input_ids"].shape[1], len(new)))
         # A turn without a visible word would end the conversation; it goes on with a silence instead.
         stage.dialogue = stage.dialogue.plus(turn if seen else Turn(stage.name, (Segment(Kind.SPEECH, "..."),)))
     return waits
@@ -133,32 +138,36 @@ def load_plain(folder: Path, threads: int) -> tuple[Any, Any]:
     )
 
 
-def summary(waits: list[Wait]) -> dict[str, dict[str, float | int | None]]:
+def middle(values: Iterable[float | None]) -> float | None:
+    """The median of what is known; None where nothing is."""
+    known = [value for value in values if value is not None]
+    return statistics.median(known) if known else None
+
+
+def summary(waits: list[Wait]) -> dict[str, dict[str, float | None]]:
     """Medians by arm, and how many turns had nothing visible."""
-    made: dict[str, dict[str, float | int | None]] = {}
+    made: dict[str, dict[str, float | None]] = {}
     for arm in ("her", "plain"):
         mine = [wait for wait in waits if wait.arm == arm]
-        firsts = [wait.first for wait in mine if wait.first is not None]
         made[arm] = {
-            "first_word_s": statistics.median(firsts) if firsts else None,
-            "total_s": statistics.median(wait.total for wait in mine),
-            "prompt_tokens": statistics.median(wait.prompt_tokens for wait in mine),
-            "new_tokens": statistics.median(wait.new_tokens for wait in mine),
+            "first_word_s": middle(wait.first for wait in mine),
+            "total_s": middle(wait.total for wait in mine),
+            "prompt_tokens": middle(wait.prompt_tokens for wait in mine),
+            "new_tokens": middle(wait.new_tokens for wait in mine),
             "turns": len(mine),
-            "turns_without_a_visible_word": len(mine) - len(firsts),
+            "turns_without_a_visible_word": sum(not wait.visible for wait in mine),
         }
     return made
 
 
-def show(waits: list[Wait], medians: dict[str, dict[str, float | int | None]]) -> None:
+def show(waits: list[Wait], medians: dict[str, dict[str, float | None]]) -> None:
     """The table."""
     print(f"{'arm':<6} {'repeat':>6} {'turn':>4} {'first word s':>12} {'total s':>8} {'prompt':>7} {'new':>5}")
     for w in waits:
-        first = f"{w.first:.2f}" if w.first is not None else "never"
-        counts = f"{w.prompt_tokens:>7} {w.new_tokens:>5}"
-        print(f"{w.arm:<6} {w.repeat:>6} {w.turn + 1:>4} {first:>12} {w.total:>8.2f} {counts}")
-    for key in ("first_word_s", "total_s", "prompt_tokens", "new_tokens", "turns_without_a_visible_word"):
-        one, other = medians["her"][key], medians["plain"][key]
+        counts = f"{w.prompt_tokens or '-':>7} {w.new_tokens or '-':>5}{'' if w.visible else '  nothing visible'}"
+        print(f"{w.arm:<6} {w.repeat:>6} {w.turn + 1:>4} {w.first:>12.2f} {w.total:>8.2f} {counts}")
+    for key, one in medians["her"].items():
+        other = medians["plain"][key]
         ratio = f"{other / one:.1f}x" if one and other else "-"
         cells = ["-" if value is None else f"{value:.2f}" for value in (one, other)]
         print(f"{key:<30} her {cells[0]:>9}   plain {cells[1]:>9}   plain/her {ratio}")
