@@ -34,7 +34,8 @@ MAX_DEFAULT_THREADS = 16
 """Beyond this many, generation waits for memory and not for cores; `threads` goes higher."""
 BATCH = 256
 """Tokens evaluated between two looks at whether to stop: about a second of the bundled model on two cores.
-Prompts are read 2 % slower than with 512; the engine's own 2048 lets a person who interrupts wait eight times as long."""
+Prompts are read 2 % slower than with 512; with the engine's own 2048 a person who interrupts waits eight times as
+long."""
 BUNDLED_REPEAT_PENALTY = 1.1
 """What the bundled model needs not to circle; other models run without a penalty unless asked."""
 
