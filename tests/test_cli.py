@@ -24,8 +24,10 @@ from servers import FaultServer, cut, say, status
 
 GOLDEN = Path(__file__).parent / "golden" / "cli"
 ROOT = Path(__file__).parent.parent
-REPLY = "scripted:" + notation()["plan_open"] + written(
-    "She will tease before she answers.", "He asks at last", "gives her hand", "With pleasure, sir."
+REPLY = (
+    "scripted:"
+    + notation()["plan_open"]
+    + written("She will tease before she answers.", "He asks at last", "gives her hand", "With pleasure, sir.")
 )
 LAYERS = {
     "plan": "She will tease before she answers.",
