@@ -161,10 +161,7 @@ class Actor:
 
     async def _meet(self) -> None:
         """Makes sure that the model's abilities are known and are enough; raises InputError where they are not."""
-        # Not part of `Model`: only a backend behind HTTP has to ask before it knows what it can do.
-        probe = getattr(self.model, "probe", None)
-        if probe is not None:
-            await probe()
+        await self.model.probe()
         if self.options.constraint == "on" and not self.model.constrains:
             raise InputError(
                 f"{self.model.address} cannot hold a reply to a grammar: take constraint 'auto', which mends what "

@@ -31,7 +31,7 @@ from her.models.settings import load_settings
 
 CORE = ("openai", "platformdirs", "prompt-toolkit", "pydantic", "rich", "typer", "xllamacpp")
 """Distributions that the core install brings (pyproject.toml)."""
-EXTRAS = {"train": ("gguf", "llguidance", "safetensors", "torch", "transformers"), "keyring": ("keyring",)}
+EXTRAS = {"train": ("gguf", "jinja2", "llguidance", "safetensors", "torch", "transformers"), "keyring": ("keyring",)}
 """Distributions of each extra, and what they are for in `_FOR`."""
 _FOR = {"train": "hf: models and folders", "keyring": "keys in the system's keyring"}
 

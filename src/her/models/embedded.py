@@ -10,7 +10,6 @@ import asyncio
 import http.client
 import json
 import os
-import re
 import secrets
 import threading
 from collections.abc import AsyncGenerator, Mapping, Sequence
@@ -27,6 +26,7 @@ import xllamacpp
 from her.errors import BadAnswer, ContextOverflow, InputError, ModelError
 from her.models.base import Constraint, Finish, Message, Model, Reply, Sampling, Usage
 from her.models.prefill import safe_prefill
+from her.models.template import marked, prompt_ids
 
 DEFAULT_CONTEXT = 8192
 """Tokens; what the bundled model was trained for. A model trained for fewer gets its own window."""
@@ -40,9 +40,6 @@ BUNDLED_REPEAT_PENALTY = 1.1
 """What the bundled model needs not to circle; other models run without a penalty unless asked."""
 
 Chunk = dict[str, Any]
-
-_MARK = "\ue000{}\ue001"  # private use: stands for a message's content while the template is applied
-_MARKS = re.compile("\ue000(\\d+)\ue001")
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,28 +157,14 @@ class Embedded(Model):
         return _Request(body, start.forced)
 
     def _prompt(self, messages: Sequence[Message]) -> list[int]:
-        """Ids of the messages under the model's own chat template, open for its reply.
+        """Ids of the messages under the model's own chat template, open for its reply."""
+        asked = {"messages": marked(messages), "chat_template_kwargs": {"enable_thinking": False}}
+        rendered = self._ask("/apply-template", asked)["prompt"]
+        return prompt_ids(rendered, messages, self._spelled, address=self.address)[0]
 
-        The template sees marks instead of contents. Contents that hold the name of a control token are tokenised
-        by themselves, as the characters they are; all others together with the template, as training rows are.
-        """
-        marked = [{"role": m.role, "content": _marked(i, m.content)} for i, m in enumerate(messages)]
-        asked = {"messages": marked, "chat_template_kwargs": {"enable_thinking": False}}
-        parts = _MARKS.split(self._ask("/apply-template", asked)["prompt"])
-        if sorted(parts[1::2]) != sorted(str(i) for i in range(len(messages))):
-            raise ModelError(
-                f"the chat template of {self.address} leaves out or repeats messages: use another GGUF file"
-            )
-        ids: list[int] = []
-        run = parts[0]
-        for place, after in zip(parts[1::2], parts[2::2], strict=True):
-            content = messages[int(place)].content.strip()
-            if self._ids(content, control=True) == self._ids(content):
-                run += content + after
-            else:
-                ids += [*self._tokenize(run, control=True, first=not ids), *self._ids(content)]
-                run = after
-        return [*ids, *self._tokenize(run, control=True, first=not ids)]
+    def _spelled(self, text: str, *, control: bool, first: bool = False) -> tuple[int, ...]:
+        """As `_tokenize`; short texts from memory."""
+        return self._tokenize(text, control=control, first=first) if first else self._ids(text, control=control)
 
     def _tokenize(self, text: str, *, control: bool = False, first: bool = False) -> tuple[int, ...]:
         """Ids of a text; `control`: names of control tokens count as such; `first`: with the token of beginning."""
@@ -309,13 +292,6 @@ def _grammar(constraint: Constraint | None, forced: str = "") -> str:
     schema = {"x-guidance": {"whitespace_flexible": False}, **constraint.schema}
     head = f"{json.dumps(forced, ensure_ascii=False)} " if forced else ""
     return f"%llguidance {{}}\nstart: {head}json\njson: %json {json.dumps(schema)}"
-
-
-def _marked(place: int, content: str) -> str:
-    """A mark with the content's own white space around it, since templates may trim."""
-    lead = content[: len(content) - len(content.lstrip())]
-    trail = content[len(content.rstrip()) :] if content.strip() else ""
-    return lead + _MARK.format(place) + trail
 
 
 def _finish_reason(chunk: Chunk) -> str:

@@ -5,15 +5,15 @@ Knows chat templates and control tokens. Refuses to know weights, and what a tex
 
 from __future__ import annotations
 
-import re
 import threading
 from collections.abc import Collection, Sequence
 from functools import cached_property
 from typing import Any
 
-from her.errors import InputError, MissingExtra, ModelError
+from her.errors import InputError, MissingExtra
 from her.models.base import Message
 from her.models.prefill import Prefill, Vocabulary, safe_prefill
+from her.models.template import marked, prompt_ids
 
 try:
     import jinja2
@@ -21,9 +21,7 @@ try:
 except ImportError as missing:
     raise MissingExtra("a model of the transformers library", "train") from missing
 
-_MARK = "\ue000{}\ue001"  # private use: stands for a message's content while the template is applied
-_MARKS = re.compile("\ue000(\\d+)\ue001")
-_END = "\ue002"
+_END = "\ue002"  # private use: stands for the reply that is to come
 
 
 class Tokens:
@@ -58,31 +56,19 @@ class Tokens:
         """Ids of the prompt up to where the assistant's text begins in a finished row, and the last text among them.
 
         Taken from a row with an unfinished assistant message, not from a generation prompt, since some templates
-        open the two differently (Qwen3's thinking ones). The template sees marks instead of contents: contents
-        that hold the name of a control token are tokenised by themselves, as the characters they are, all others
-        together with the template, as training rows are.
+        open the two differently (Qwen3's thinking ones).
         """
-        rows = [{"role": m.role, "content": _marked(i, m.content)} for i, m in enumerate(messages)]
-        rows.append({"role": "assistant", "content": _END})
+        rows = [*marked(messages), {"role": "assistant", "content": _END}]
         try:
             text: str = self._tokenizer.apply_chat_template(
                 rows, tokenize=False, continue_final_message=True, enable_thinking=False
             )
         except (ValueError, jinja2.TemplateError) as error:
             raise InputError(f"the chat template of {self._address} refuses these messages: {error}") from error
-        parts = _MARKS.split(text.removesuffix(_END))
-        if sorted(parts[1::2]) != sorted(str(i) for i in range(len(messages))):
-            raise ModelError(f"the chat template of {self._address} leaves out or repeats messages: take another model")
-        ids: list[int] = []
-        run = parts[0]
-        for place, following in zip(parts[1::2], parts[2::2], strict=True):
-            content = messages[int(place)].content.strip()
-            if self.ids(content) == self.ids(content, plain=True):
-                run += content + following
-            else:
-                ids += [*self.ids(run), *self.ids(content, plain=True)]
-                run = following
-        return [*ids, *self.ids(run)], run
+        return prompt_ids(text.removesuffix(_END), messages, self._spelled, address=self._address)
+
+    def _spelled(self, text: str, *, control: bool, first: bool = False) -> list[int]:
+        return self.ids(text, plain=not control)
 
     def ids(self, text: str, *, plain: bool = False) -> list[int]:
         """Ids of a text; `plain`: the names of control tokens in it are mere characters."""
@@ -104,10 +90,3 @@ class Tokens:
     def vocabulary(self) -> Vocabulary:
         """The bytes of every token."""
         return Vocabulary(self.bytes_of(token) for token in range(len(self._tokenizer)))
-
-
-def _marked(place: int, content: str) -> str:
-    """A mark with the content's own white space around it, since templates may trim."""
-    lead = content[: len(content) - len(content.lstrip())]
-    trail = content[len(content.rstrip()) :] if content.strip() else ""
-    return lead + _MARK.format(place) + trail
