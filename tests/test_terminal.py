@@ -24,7 +24,7 @@ from rich.console import Console
 
 from chatting import MARKS, REPLY, session, written
 from her import markup
-from her.actor import Again
+from her.actor import Actor, ActorOptions, Again
 from her.chat.casting import Casting
 from her.chat.commands import ALIASES, COMMANDS, obey
 from her.chat.demo import play_demo
@@ -33,10 +33,11 @@ from her.chat.room import Room
 from her.chat.session import Session
 from her.chat.terminal import SlashCompleter, converse, opening_screen
 from her.errors import InputError, ServerFault
-from her.models.base import Model, Reply
+from her.models.base import Model, Reply, Sampling
 from her.models.recorded import Scripted
 from her.turn import VIEWS, Kind, Segment, Turn, View
 from servers import FaultServer, say, silence
+from stages import Counting
 
 needs_pty = pytest.mark.skipif(sys.platform == "win32", reason="Windows has no pty to press keys in")
 
@@ -269,6 +270,19 @@ async def test_a_fault_of_the_model_is_told_and_the_chat_goes_on(
 
 
 # -- commands ---------------------------------------------------------------------------------------------------
+
+
+async def test_turns_that_no_longer_fit_are_told_when_they_go(tmp_path: Path) -> None:
+    played, _ = session(tmp_path, [], casting=Casting("Ben", (ANN,)))
+    model = Counting(lambda *_: REPLY)
+    model.context = len(str(await Actor(played.scene, ANN, model).prompt(played.dialogue))) + 400
+    played.model, played.options = model, ActorOptions(constraint="off", sampling=Sampling(max_tokens=64))
+    room = room_of(played)
+    out = await play(room, *(f"This is line {i} of a long evening in the cellar." for i in range(40)))
+    room.store.close()
+    told = re.findall(r"the first (\d+) turns no longer fit", out)
+    assert told
+    assert sorted(set(map(int, told))) == list(map(int, told)), "told once for each cut"
 
 
 async def test_an_unknown_command_names_the_nearest(make_room: Callable[..., Room]) -> None:

@@ -32,6 +32,7 @@ class Room:
     live: bool = False
     leaving: bool = False
     _stopped: bool = field(default=False, init=False)
+    _forgotten: int = field(default=0, init=False)
 
     @property
     def view(self) -> View:
@@ -88,7 +89,14 @@ class Room:
             self.say("stopped before a word came; /retry asks again")
         else:
             self.show(node)
+            self._tell_what_was_dropped(node)
         return node
+
+    def _tell_what_was_dropped(self, node: Node) -> None:
+        dropped = self.session.prompt_of(node.id).dropped
+        if dropped > self._forgotten:
+            self.say(f"(the first {dropped} turns no longer fit into what {node.turn.speaker} is shown)")
+        self._forgotten = dropped
 
     async def _follow(self, stream: AsyncGenerator[Played], speaker: str) -> Node | None:
         growing = Growing(self.painter, speaker, self._stage_kinds(speaker), "thinks …")
