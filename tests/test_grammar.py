@@ -125,6 +125,44 @@ def test_where_no_sentence_ends_a_body_ends_with_its_word() -> None:
     assert not accepts(f"{'x' * 82} y{PLAN_END}Ann: Yes.", limits=limits)
 
 
+@pytest.mark.parametrize(
+    "speech",
+    [
+        "Bob: Yes.",
+        "Yes.\nBob: No.",
+        "Yes.\n\n  Bob : No.",
+        "Yes.\nBob：No.",
+        "Bobby Ray: No.",
+        "Ann: Yes.",
+        "Bo\nBob: x",
+    ],
+)
+def test_no_line_of_speech_begins_as_another_s(speech: str) -> None:
+    cast = ["Bob", "Bobby Ray", 'Dr. "B"', "林黛玉"]
+    assert not accepts(f"p{PLAN_END}Ann: {speech}", others=cast)
+    assert not accepts(f"p{PLAN_END}Ann: {ACTION}bows{ACTION_END}{speech}", others=cast)
+    assert accepts(f"p\nBob: a line of a plan{PLAN_END}Ann: Yes.", others=cast)
+
+
+@pytest.mark.parametrize(
+    "speech",
+    [
+        "Bob, yes.",
+        "Yes.\nBob is here: look.",
+        "Bobby: who?",
+        "Yes.\n\n \tNo.",
+        "I told Bob: no.",
+        "林黛，你好。",
+        "B: x",
+    ],
+)
+def test_a_line_may_begin_with_part_of_a_name_or_speak_of_one(speech: str) -> None:
+    cast = ["Bob", "Bobby Ray", "林黛玉"]
+    parsed = parse(f"Ann: {speech}", speaker=NAME, cast=[NAME, *cast])
+    assert parsed.ending is Ending.COMPLETE
+    assert accepts(f"p{PLAN_END}Ann: {speech}", others=cast)
+
+
 def test_forced_text_stands_before_the_reply() -> None:
     rules = Constraint(grammar=grammar(SMALL, name=NAME, written=PLAN)).gbnf('>"\n')
     assert matches(rules, f'>"\np{PLAN_END}Ann: Yes.')

@@ -146,14 +146,15 @@ class Actor:
         plan_comes = self.options.plan and not kinds and not brief
         written = self.script.beginning(begun, plan=plan_comes) if self.model.prefills else ""
         sampling = self.options.sampling if seed is None else replace(self.options.sampling, seed=seed)
-        constraint = await self._constraint(written, plan=plan_comes, brief=brief)
+        cast = dialogue.cast | {*self.scene.names, ENVIRONMENT}
+        constraint = await self._constraint(written, cast - {self.name}, plan=plan_comes, brief=brief)
         if constraint is None and not plan_comes:
             sampling = replace(sampling, stop=self._stops(sampling.stop, seen))
         return Ask(
             await self.script.fitted(self.model, seen, prefill=written, reserve=sampling.max_tokens),
             sampling,
             constraint,
-            dialogue.cast | {*self.scene.names, ENVIRONMENT},
+            cast,
             plan_comes or Kind.SYSTEM_THINKING in kinds,
             call_id,
             "now" if kinds else "later",
@@ -215,7 +216,7 @@ class Actor:
         # Several servers refuse an assistant message that is blank.
         return Message("assistant", written if written.strip() else "…"), Message("user", words)
 
-    async def _constraint(self, written: str, *, plan: bool, brief: bool) -> Constraint | None:
+    async def _constraint(self, written: str, others: frozenset[str], *, plan: bool, brief: bool) -> Constraint | None:
         if self.options.constraint == "off" or not self.model.constrains:
             return None
         limits = self.options.limits
@@ -229,7 +230,9 @@ class Actor:
             speech=int(limits.speech * share),
         )
         rate = await self._rate()
-        return Constraint(grammar(limits, name=self.name, plan=plan, written=written, chars_per_token=rate))
+        names = sorted(others)  # the same dialogue gives the same grammar
+        rules = grammar(limits, name=self.name, others=names, plan=plan, written=written, chars_per_token=rate)
+        return Constraint(rules)
 
     async def _rate(self) -> float:
         """Characters per token of the model's tokenizer on what the scene itself says."""

@@ -10,6 +10,9 @@ from dataclasses import dataclass, field
 
 from her.turn import ENVIRONMENT, Kind
 
+NAME_ENDS = (":", " :", "：")
+"""What makes a name at the start of a line a speaker: French puts a space before the colon, Chinese has its own."""
+
 
 def is_word(character: str) -> bool:
     """Whether a character belongs to a word of a script that puts spaces between words."""
@@ -129,9 +132,8 @@ class NameWatch:
 
     def __init__(self, speaker: str, cast: Iterable[str]) -> None:
         others = {*cast, ENVIRONMENT} if cast else set()
-        colons = (":", " :", "：")  # French puts a space before it, Chinese has its own
-        self._own = tuple(speaker + colon for colon in colons) if speaker else ()
-        self._others = {name + colon: name for name in others - {speaker, ""} for colon in colons}
+        self._own = tuple(speaker + colon for colon in NAME_ENDS) if speaker else ()
+        self._others = {name + colon: name for name in others - {speaker, ""} for colon in NAME_ENDS}
         self._longest = max(map(len, (*self._own, *self._others)), default=0)
         self.fresh()
 

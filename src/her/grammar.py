@@ -1,15 +1,17 @@
 """The constraint on a reply: a grammar under which every turn is well-formed and every layer has an end.
 
 GBNF rules, as llama.cpp and its relatives take them. Any text but `<` may stand in a body, in any script; layers
-come in any order, none twice in a row; speech always comes. Nothing here counts words: a body past its budget ends
-with its sentence, or, where no sentence ends, with its word.
+come in any order, none twice in a row; speech always comes, and no line of it begins as another's. Nothing here counts
+words: a body past its budget ends with its sentence, or, where no sentence ends, with its word.
 """
 
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from dataclasses import dataclass
 
+from her.draft import NAME_ENDS
 from her.markup import notation, parse, stream
 from her.turn import Kind
 
@@ -44,6 +46,7 @@ _INSIDE = f"[^<{_STOPS}{_CONTROL}]"
 _LETTER = rf"[^< \t\r,;:，；：、{_STOPS}{_CONTROL}]"
 _STOP = "[.!?…。！？]"
 _QUOTE = r"""["”’»」』)]"""
+_INDENT = " \t\u3000"
 _LONGEST_WORD = 24
 """Letters within which a last word must end; the longest in common use are shorter."""
 
@@ -56,11 +59,20 @@ _SHORT = {
 _ROLE = (Kind.ROLE_THINKING, Kind.ROLE_ACTION, Kind.SPEECH)
 
 
-def grammar(limits: Limits, *, name: str, plan: bool = True, written: str = "", chars_per_token: float = 4.0) -> str:
+def grammar(
+    limits: Limits,
+    *,
+    name: str,
+    others: Iterable[str] = (),
+    plan: bool = True,
+    written: str = "",
+    chars_per_token: float = 4.0,
+) -> str:
     """GBNF rules that define `reply` (and no `root`): what may follow `written`, the part of the turn that stands.
 
-    With `plan` a plan comes first and `Name: ` after it. `chars_per_token` turns budgets into characters, the only
-    length that GBNF knows: give the rate of the model's tokenizer on the scene's own text.
+    With `plan` a plan comes first and `Name: ` after it. `others` are names that no line of speech may begin with as
+    `Name:`. `chars_per_token` turns budgets into characters, the only length that GBNF knows: give the rate of the
+    model's tokenizer on the scene's own text.
     """
     tokens = {
         Kind.SYSTEM_THINKING: limits.plan,
@@ -75,6 +87,13 @@ def grammar(limits: Limits, *, name: str, plan: bool = True, written: str = "", 
         opener, closer = marks.get(f"{short}_open", ""), marks.get(f"{short}_close", "")
         rules[f"{short}-end"] = f"{short}-rest {_literal(closer)}"
         rules[short] = f"{_literal(opener)} {_VISIBLE} {short}-end"
+    others = tuple(others)
+    rules |= _lines([name, *others])
+    rules["speech-rest"] = rules["speech-rest"].replace(_TEXT, "speech-unit")
+    # A name alone is a call, and nothing follows it here. Letter by letter, as in the walk: some engines read
+    # literals as whole tokens of their own, which must not overlap.
+    calls = [" ".join(map(_literal, call)) for call in sorted({name, *others} - {""})]
+    rules["speech"] = " | ".join(["line speech-end", *calls])
     rules["reply"] = _reply(rules, limits.bodies, name=name, plan=plan, written=written)
     return "".join(f"{rule} ::= {right}\n" for rule, right in rules.items())
 
@@ -95,6 +114,34 @@ def _body(short: str, size: int) -> dict[str, str]:
         f"{short}-rest": f"{_TEXT}{{0,{free}}} | {_TEXT}{{{free}}} {short}-tail",
         f"{short}-tail": f"{_INSIDE}{{0,{tail}}} {stop} | {_INSIDE}{{{tail}}} {_LETTER}{{0,{_LONGEST_WORD}}} ({stop})?",
     }
+
+
+def _lines(names: Iterable[str]) -> dict[str, str]:
+    """Rules for the beginning of a line of speech, up to the character by which it differs from every `Name:`.
+
+    A walk through the letters that names share, one rule for each; a `speech-unit` is one character of a line, or a
+    new line with such a beginning.
+    """
+    taken = {name + colon for name in names for colon in NAME_ENDS}
+    rules = {"speech-unit": f"{_except('')} | new-line", "new-line": rf'"\n" [{_INDENT}]* (new-line | line)'}
+    waiting = {"": "line"}
+    while waiting:
+        begun, rule = waiting.popitem()
+        following = sorted({text[len(begun)] for text in taken if text.startswith(begun) and text != begun})
+        ways = [_except("".join(following) + ("" if begun else _INDENT))]
+        for letter in following:
+            if begun + letter in taken:
+                continue
+            waiting[begun + letter] = f"line-{len(rules) + len(waiting)}"
+            ways.append(f"{_literal(letter)} {waiting[begun + letter]}")
+        rules[rule] = " | ".join([*ways, *["new-line"] * bool(begun)])
+    return rules
+
+
+def _except(letters: str) -> str:
+    """The class of all text but these letters and the end of a line."""
+    escaped = "".join(rf"\x{ord(letter):02X}" if letter < "\x7f" else letter for letter in letters)
+    return rf"[^<\n{escaped}{_CONTROL}]"
 
 
 def _reply(rules: dict[str, str], bodies: int, *, name: str, plan: bool, written: str) -> str:
