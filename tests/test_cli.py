@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import re
@@ -413,3 +414,18 @@ def test_a_fault_of_the_server_leaves_the_chat_going() -> None:
 def test_slash_help_reads_as_written_down() -> None:
     out = piped("/help\n", "--model", "scripted").stdout
     golden("slash-help.txt", out[out.index("/retry") :])
+
+
+def test_a_key_is_kept_for_its_server_and_shown_nowhere(
+    her: Her, own_home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "stdin", io.StringIO("hush-hush\n"))
+    code, out, err = her("models", "key", "127.0.0.1")
+    assert (code, "hush" in out + err) == (0, False)
+    with FaultServer(say("Yes.")) as server:
+        assert her("chat", "--model", server.url, "--once", "Tea?")[0] == 0
+        assert her("chat", "--model", server.url, "--key", "given", "--once", "Tea?")[0] == 0
+        assert [key for key in server.keys if key][:1] == ["Bearer hush-hush"]
+        assert server.keys[-1] == "Bearer given"
+    assert her("models", "key", "127.0.0.1", "--forget")[0] == 0
+    assert "hush" not in (own_home / "keys.json").read_text(encoding="utf-8")

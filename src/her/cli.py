@@ -138,7 +138,7 @@ def _surprised() -> int:
 
 
 def _write_traceback(text: str) -> str:
-    from her.chat.store import home
+    from her.models.settings import home
 
     try:
         path = home() / f"crash-{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}.txt"
@@ -197,6 +197,9 @@ def chat(
             help="mini, FILE.gguf, hf:…, http://…; also HER_MODEL, her.toml.",
         ),
     ] = None,
+    key: Annotated[
+        str | None, typer.Option(metavar="KEY", help="Key of that server; better HER_KEY, or `her models key`.")
+    ] = None,
     view: Annotated[
         Literal["immersive", "reader", "director"] | None,
         typer.Option(help="What you see: neither, minds, or minds and plans."),
@@ -231,6 +234,7 @@ def chat(
         with_names=tuple(with_names or ()),
         character=character,
         model=model,
+        key=key,
         view=view,
         show_think=show_think,
         show_rolethink=show_rolethink,
@@ -323,6 +327,19 @@ def models_remove() -> None:
 
     gone = remove()
     typer.echo(f"removed {gone}" if gone else "it is not in the cache")
+
+
+@models_app.command("key")
+def models_key(
+    host: Annotated[str, typer.Argument(metavar="HOST", help="The server's host, as in its address.")],
+    forget: Annotated[bool, typer.Option("--forget", help="Remove the stored key.")] = False,
+) -> None:
+    """Store the key of a server, typed or piped in, in a file that only you can read."""
+    from her.models.settings import save_key
+
+    given = None if forget else typer.prompt(f"Key for {host}", hide_input=sys.stdin.isatty()).strip()
+    where = save_key(host, given)
+    typer.echo(f"{'removed from' if forget else 'kept in'} {where}")
 
 
 @app.command()

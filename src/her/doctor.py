@@ -23,11 +23,11 @@ from rich.console import Console
 from rich.text import Text
 
 from her import __version__
-from her.chat.store import Store, home
+from her.chat.store import Store
 from her.errors import HerError
 from her.models import weights
 from her.models.address import ADDRESS_FORMS, DEFAULT
-from her.models.settings import load_settings
+from her.models.settings import home, load_settings
 
 CORE = ("openai", "platformdirs", "prompt-toolkit", "pydantic", "rich", "typer", "xllamacpp")
 """Distributions that the core install brings (pyproject.toml)."""

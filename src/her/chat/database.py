@@ -5,7 +5,6 @@ Knows tables and SQLite's errors. Refuses to know what a turn means.
 
 from __future__ import annotations
 
-import os
 import sqlite3
 import threading
 import weakref
@@ -13,9 +12,8 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-import platformdirs
-
 from her.errors import StorageError
+from her.models.settings import home
 
 BUSY_SECONDS = 5.0
 """How long to wait for another process that is writing; one write takes milliseconds."""
@@ -62,12 +60,6 @@ WAYS = {
     "SQLITE_CONSTRAINT": "what it belongs to was deleted meanwhile",
 }
 """What to do, by the beginning of SQLite's name for the error (sqlite.org/rescode.html)."""
-
-
-def home() -> Path:
-    """The folder of chats and settings: HER_HOME, or the system's place for a person's data."""
-    chosen = os.environ.get("HER_HOME")
-    return Path(chosen).expanduser() if chosen else Path(platformdirs.user_data_dir("her", appauthor=False))
 
 
 def default_path() -> Path:

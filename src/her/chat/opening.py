@@ -10,7 +10,7 @@ import contextlib
 import difflib
 import json
 from collections.abc import AsyncIterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
@@ -52,6 +52,7 @@ class ChatOptions:
     character: int | None = None
     """Index in the cast of the one whom the model plays (the release's flag)."""
     model: str | None = None
+    key: str | None = field(default=None, repr=False)
     view: Literal["immersive", "reader", "director"] | None = None
     show_think: bool = False
     show_rolethink: bool = False
@@ -133,7 +134,7 @@ def _model(options: ChatOptions, told: Console) -> Model:
     address = resolve(options.model)
     if address == DEFAULT:
         pull_weights(told=told)
-    model = open_model(address)
+    model = open_model(address, key=options.key)
     return Recorder(model, options.record) if options.record is not None else model
 
 

@@ -21,7 +21,7 @@ from typing import Any, Literal
 from pydantic import TypeAdapter
 
 from her import markup
-from her.chat.database import BUSY_SECONDS, Database, default_path, home
+from her.chat.database import BUSY_SECONDS, Database, default_path
 from her.chat.records import Attempt, Chat, Generation, Head, Made, Node, Origin
 from her.errors import InputError
 from her.models.base import Message, Sampling, Usage
@@ -37,7 +37,6 @@ __all__ = [
     "Origin",
     "Store",
     "default_path",
-    "home",
     "read_half",
 ]
 

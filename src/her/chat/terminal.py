@@ -26,8 +26,8 @@ from her.chat.commands import COMMANDS, answer, layers_line, obey, whispered, wo
 from her.chat.opening import ChatOptions, opened
 from her.chat.paint import Painter, console_for, safe
 from her.chat.room import Room
-from her.chat.store import home
 from her.errors import HerError, StorageError
+from her.models.settings import home
 
 RECAP = 6
 """Turns shown again when a chat is resumed."""

@@ -177,7 +177,7 @@ class Wire:
         if status in (401, 403):
             return Refused(
                 f"{self.base} refuses the request ({status}: {said}); "
-                f"give {'another' if self._key else 'a'} key with --key or in OPENAI_API_KEY"
+                f"give {'another' if self._key else 'a'} key with --key, in HER_KEY, or by `her models key`"
             )
         if status == 404:
             return Missing(f"{self.base} knows no such model or path (404: {said})")
