@@ -78,6 +78,7 @@ def golden(name: str, text: str) -> None:
         "models list",
         "models pull",
         "models remove",
+        "models key",
         "doctor",
     ],
 )
