@@ -1,6 +1,6 @@
 """How many replies of a model are valid turns, without the constraint and with it, over English, Chinese and French.
 
-    python benchmarks/valid_turns.py --seeds 50 --json valid_turns.json
+    python benchmarks/valid_turns.py --seeds 50 --free-seeds 15 --json valid_turns.json
 
 A reply is valid when its turn is complete and free of faults, it holds a plan and speech, the model ended it itself,
 and no body was cut inside a word. `mini` unless --model says otherwise; the free arm is played first.
@@ -12,6 +12,7 @@ import argparse
 import asyncio
 import json
 import statistics
+import sys
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -86,12 +87,15 @@ async def play(model: Model, arm: Literal["on", "off"], language: str, seed: int
     return Play(arm, language, seed, wrong_with(act), kinds, act.usage.completion_tokens or 0, spent)
 
 
-async def plays(model: Model, seeds: int, arms: Sequence[Literal["on", "off"]]) -> list[Play]:
-    """Every arm on the same seeds, spread over the languages; one language after the other, for the prompt cache."""
+async def plays(model: Model, seeds: int, arm: Literal["on", "off"]) -> list[Play]:
+    """One arm on seeds spread over the languages; one language after the other, for the prompt cache."""
     shares = {language: range(i, seeds, len(LANGUAGES)) for i, language in enumerate(LANGUAGES)}
-    return [
-        await play(model, arm, language, seed) for arm in arms for language in LANGUAGES for seed in shares[language]
-    ]
+    done = []
+    for language in LANGUAGES:
+        for seed in shares[language]:
+            done.append(await play(model, arm, language, seed))
+            print(f"{arm} {language} {seed}: {', '.join(done[-1].wrong) or 'valid'}", file=sys.stderr)
+    return done
 
 
 def table(done: Sequence[Play]) -> Iterator[str]:
@@ -121,12 +125,13 @@ async def main() -> None:
     """Plays both arms and prints the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--model", default="mini")
-    parser.add_argument("--seeds", type=int, default=50)
+    parser.add_argument("--seeds", type=int, default=50, help="replies with the constraint")
+    parser.add_argument("--free-seeds", type=int, default=50, help="replies without it; most run to the token limit")
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
     model = open_model(options.model)
     try:
-        done = await plays(model, options.seeds, ("off", "on"))
+        done = [*await plays(model, options.free_seeds, "off"), *await plays(model, options.seeds, "on")]
     finally:
         await model.close()
     for line in table(done):

@@ -23,7 +23,7 @@ async def test_a_constrained_reply_is_a_valid_turn_in_any_language(mini: Model, 
 
 @pytest.mark.long
 async def test_fifty_seeds_give_fifty_valid_turns(mini: Model) -> None:
-    done = await valid_turns.plays(mini, 50, ("on",))
+    done = await valid_turns.plays(mini, 50, "on")
     assert [(p.language, p.seed, p.wrong) for p in done if p.wrong] == []
 
 
