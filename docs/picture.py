@@ -1,6 +1,6 @@
 """Makes chat.svg, the picture in the README: a real chat with the bundled model, as a terminal shows it.
 
-    python docs/picture.py --seed 3
+    python docs/picture.py --seed 4
 
 Needs tmux, which types the lines and reads the screen.
 """
@@ -46,7 +46,7 @@ def settled(seconds: float) -> str:
 def main() -> None:
     """Plays the chat and writes the picture."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--seed", type=int, default=3)
+    parser.add_argument("--seed", type=int, default=4)
     options = parser.parse_args()
     her = f"{sys.executable} -m her --seed {options.seed}"
     tmux("new-session", "-d", "-s", SESSION, "-x", str(COLUMNS), "-y", str(ROWS), her)

@@ -44,7 +44,7 @@ _TEXT = f"[^<{_CONTROL}]"
 _VISIBLE = rf"[^< \t\r\n\u3000{_CONTROL}]"
 _INSIDE = f"[^<{_STOPS}{_CONTROL}]"
 _LETTER = rf"[^< \t\r,;:，；：、{_STOPS}{_CONTROL}]"
-_STOP = "[.!?…。！？]"
+_STOP = '("." ".."? | [!?！？]{1,2} | […。])'
 _QUOTE = r"""["”’»」』)]"""
 _INDENT = " \t\u3000"
 _LONGEST_WORD = 24
@@ -109,7 +109,7 @@ def _body(short: str, size: int) -> dict[str, str]:
     """
     tail = max(4, size * 2 // 5)
     free = max(4, size - tail)
-    stop = f"{_STOP} {_STOP}{{0,2}} {_QUOTE}?"
+    stop = f"{_STOP} {_QUOTE}?"
     return {
         f"{short}-rest": f"{_TEXT}{{0,{free}}} | {_TEXT}{{{free}}} {short}-tail",
         f"{short}-tail": f"{_INSIDE}{{0,{tail}}} {stop} | {_INSIDE}{{{tail}}} {_LETTER}{{0,{_LONGEST_WORD}}} ({stop})?",
