@@ -133,6 +133,7 @@ def test_where_no_sentence_ends_a_body_ends_with_its_word() -> None:
         "Yes.\n\n  Bob : No.",
         "Yes.\nBob：No.",
         "Bobby Ray: No.",
+        "Bobby: No.",
         "Ann: Yes.",
         "Bo\nBob: x",
     ],
@@ -149,7 +150,7 @@ def test_no_line_of_speech_begins_as_another_s(speech: str) -> None:
     [
         "Bob, yes.",
         "Yes.\nBob is here: look.",
-        "Bobby: who?",
+        "Bobbyx: who?",
         "Yes.\n\n \tNo.",
         "I told Bob: no.",
         "林黛，你好。",

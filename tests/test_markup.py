@@ -183,6 +183,20 @@ def test_names_are_read_at_line_starts_only_and_whole() -> None:
     assert cut.rest == f"Bob: {THOUGHT}x{THOUGHT_END} no."
 
 
+@pytest.mark.parametrize("head", ["Mr. Darcy:", "Mr Darcy:", "Darcy:", "Darcy :", "Jane:", "Environment:"])
+def test_a_second_speaker_is_known_by_every_way_of_writing_a_name(head: str) -> None:
+    cast = ["Elizabeth Bennet", "Mr. Darcy", "Jane Bennet"]
+    parsed = parse(f"Elizabeth: I am all ears.\n{head} Then hear.", speaker="Elizabeth Bennet", cast=cast)
+    assert [s.text for s in parsed.turn.segments] == ["I am all ears."]
+    assert parsed.ending is Ending.SECOND_SPEAKER
+
+
+@pytest.mark.parametrize("head", ["Bennet:", "Mr:", "Mr.:", "darcy:", "Dar:"])
+def test_what_two_people_are_called_or_nobody_is_speech(head: str) -> None:
+    cast = ["Elizabeth Bennet", "Mr. Darcy", "Jane Bennet"]
+    assert parse(f"Yes.\n{head} no.", speaker="Elizabeth Bennet", cast=cast).ending is Ending.COMPLETE
+
+
 @given(hostile, st.sampled_from(Style))
 def test_no_mind_reads_what_it_must_not(text: str, style: Style) -> None:
     turn = parse(text, style=style, speaker="Ann", cast=[]).turn

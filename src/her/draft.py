@@ -5,6 +5,7 @@ Knows white space, joints between words, and who may be named. Refuses to know m
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
@@ -12,6 +13,20 @@ from her.turn import ENVIRONMENT, Kind
 
 NAME_ENDS = (":", " :", "：")
 """What makes a name at the start of a line a speaker: French puts a space before the colon, Chinese has its own."""
+
+
+def spellings(names: Iterable[str]) -> dict[str, str]:
+    """How models write these names before a colon, each with the name it stands for.
+
+    Whole; without the dots of a title (`Mr Darcy`); by a word that no other of them has (`Darcy`).
+    """
+    whole = sorted({*names} - {""})
+    owners = Counter(word for name in whole for word in set(name.split()))
+    found: dict[str, str] = {}
+    for name in whole:
+        words = [w for w in name.split() if owners[w] == 1 and len(w) > 1 and not w.islower() and not w.endswith(".")]
+        found |= dict.fromkeys([name.replace(".", ""), *words], name)
+    return found | {name: name for name in whole}
 
 
 def is_word(character: str) -> bool:
@@ -131,9 +146,11 @@ class NameWatch:
     """
 
     def __init__(self, speaker: str, cast: Iterable[str]) -> None:
-        others = {*cast, ENVIRONMENT} if cast else set()
-        self._own = tuple(speaker + colon for colon in NAME_ENDS) if speaker else ()
-        self._others = {name + colon: name for name in others - {speaker, ""} for colon in NAME_ENDS}
+        names = {*cast}
+        written = spellings({speaker, *names, ENVIRONMENT} if names else {speaker})
+        heads = {spelt + end: name for spelt, name in written.items() for end in NAME_ENDS}
+        self._own = tuple(head for head, name in heads.items() if name == speaker)
+        self._others = {head: name for head, name in heads.items() if name != speaker}
         self._longest = max(map(len, (*self._own, *self._others)), default=0)
         self.fresh()
 

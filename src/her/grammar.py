@@ -11,7 +11,7 @@ import json
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from her.draft import NAME_ENDS
+from her.draft import NAME_ENDS, spellings
 from her.markup import notation, parse, stream
 from her.turn import Kind
 
@@ -87,12 +87,12 @@ def grammar(
         opener, closer = marks.get(f"{short}_open", ""), marks.get(f"{short}_close", "")
         rules[f"{short}-end"] = f"{short}-rest {_literal(closer)}"
         rules[short] = f"{_literal(opener)} {_VISIBLE} {short}-end"
-    others = tuple(others)
-    rules |= _lines([name, *others])
+    names = sorted(spellings([name, *others]))
+    rules |= _lines(names)
     rules["speech-rest"] = rules["speech-rest"].replace(_TEXT, "speech-unit")
     # A name alone is a call, and nothing follows it here. Letter by letter, as in the walk: some engines read
     # literals as whole tokens of their own, which must not overlap.
-    calls = [" ".join(map(_literal, call)) for call in sorted({name, *others} - {""})]
+    calls = [" ".join(map(_literal, call)) for call in names]
     rules["speech"] = " | ".join(["line speech-end", *calls])
     rules["reply"] = _reply(rules, limits.bodies, name=name, plan=plan, written=written)
     return "".join(f"{rule} ::= {right}\n" for rule, right in rules.items())
