@@ -430,3 +430,14 @@ def test_a_key_is_kept_for_its_server_and_shown_nowhere(
         assert server.keys[-1] == "Bearer given"
     assert her("models", "key", "127.0.0.1", "--forget")[0] == 0
     assert "hush" not in (own_home / "keys.json").read_text(encoding="utf-8")
+
+
+def test_a_chat_that_was_only_opened_is_not_kept(her: Her, monkeypatch: pytest.MonkeyPatch) -> None:
+    her("chat", "--model", REPLY, "--once", "Tea?")
+    monkeypatch.setattr(sys, "stdin", io.StringIO("/quit\n"))
+    assert her("--model", REPLY)[0] == 0
+    chats = json.loads(her("chat", "list", "--json")[1])
+    assert len(chats) == 1
+    assert (
+        json.loads(her("chat", "--resume", "--model", REPLY, "--once", "Sugar?", "--json")[1])["ending"] == "complete"
+    )

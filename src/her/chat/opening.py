@@ -88,7 +88,7 @@ async def opened(options: ChatOptions, told: Console) -> AsyncIterator[tuple[Ses
         try:
             if scene is None or chat_id is not None:
                 session = Session.resume(store, str(chat_id), model)
-                session.options = _changed(session.options, options)
+                session.options = replace(_changed(session.options, options), limits=limits)
             else:
                 session = Session.start(store, scene, model, casting=casting, options=actor, seed=options.seed)
             session.view = options.shows
@@ -96,6 +96,7 @@ async def opened(options: ChatOptions, told: Console) -> AsyncIterator[tuple[Ses
                 yield session, store
             finally:
                 await session.close()
+                store.forget_if_unplayed(session.chat_id)
         finally:
             await model.close()
 

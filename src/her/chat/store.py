@@ -117,6 +117,14 @@ class Store:
             self._db.put("DELETE FROM heads WHERE chat_id = ?", chat_id)
             self._db.put("DELETE FROM chats WHERE id = ?", chat_id)
 
+    def forget_if_unplayed(self, chat_id: str) -> bool:
+        """Removes a chat (exact id) in which nothing came after the opening; whether it was one."""
+        query = "SELECT 1 FROM nodes WHERE chat_id = ? AND (origin != 'opening' OR edited_from IS NOT NULL) LIMIT 1"
+        if self._db.rows(query, chat_id):
+            return False
+        self.delete_chat(chat_id)
+        return True
+
     # -- the tree --------------------------------------------------------------------------------------------
 
     def head(self, chat_id: str) -> Head:
