@@ -26,6 +26,7 @@ from her.models.base import Constraint, Message, Reply, Sampling
 from her.models.embedded import BUNDLED_REPEAT_PENALTY, Embedded, default_threads
 from her.models.weights import pull
 from her.scene import bundled_scene
+from her.turn import ENVIRONMENT
 
 ARMS = ("grammar", "free", "raw")
 ASK = Message("user", "Tell the whole story of your life, from your first memory on, in many long sentences.")
@@ -86,7 +87,7 @@ def measure(model: Embedded, repeats: int, limits: Limits, max_tokens: int) -> l
     scene = bundled_scene("netherfield-ball")
     name = scene.names[0]
     messages = [*asyncio.run(Actor(scene, name, model).prompt(scene.dialogue())).messages[:1], ASK]
-    rules = Constraint(grammar=grammar(limits, name=name))
+    rules = Constraint(grammar=grammar(limits, name=name, others=[*scene.names[1:], ENVIRONMENT]))
     made = []
     for repeat in range(-1, repeats):
         sampling = Sampling(max_tokens=max_tokens, seed=repeat + 1)
