@@ -441,3 +441,12 @@ def test_a_chat_that_was_only_opened_is_not_kept(her: Her, monkeypatch: pytest.M
     assert (
         json.loads(her("chat", "--resume", "--model", REPLY, "--once", "Sugar?", "--json")[1])["ending"] == "complete"
     )
+
+
+def test_the_first_turn_with_a_server_has_its_prefill_and_its_grammar(her: Her) -> None:
+    with FaultServer(say("x"), kind="llamacpp") as server:
+        server.window = 40_000
+        _, _, err = her("chat", "--model", server.url, "--once", "Tea?")
+        sent = [body for body in server.bodies if "grammar" in body]
+    assert len(sent) == 1, err or "the server's abilities were not known before the first call"
+    assert "Elizabeth Bennet: " in sent[0]["grammar"]

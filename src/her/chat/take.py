@@ -12,7 +12,7 @@ from dataclasses import replace
 
 from her.actor import Act
 from her.chat.store import Attempt, Generation, Node, Store, read_half
-from her.models.base import Constraint, Message, Model, Reply, Sampling
+from her.models.base import Constraint, Message, Model, Reply, Sampling, Through
 
 SAVE_SECONDS = 0.25
 SAVE_CHARACTERS = 200
@@ -111,17 +111,12 @@ class Take:
         self._saved_text, self._saved_at = len(self._text), self._clock()
 
 
-class Tap(Model):
+class Tap(Through):
     """A model, with a Take that keeps what is asked of it and what it says."""
 
     def __init__(self, model: Model, take: Take) -> None:
-        self._model, self._take = model, take
-        self.address, self.prefills, self.constrains = model.address, model.prefills, model.constrains
-
-    @property
-    def context(self) -> int | None:  # type: ignore[override]  # a model may learn its window only when it loads
-        """The model's window in tokens; None: unknown."""
-        return self._model.context
+        super().__init__(model)
+        self._take = take
 
     async def stream(
         self,
@@ -134,7 +129,7 @@ class Tap(Model):
     ) -> AsyncIterator[str | Reply]:
         """The model's own stream, kept as it passes."""
         self._take.asked(Generation(tuple(messages), prefill, self.address, sampling, sampling.seed))
-        stream = self._model.stream(messages, sampling, prefill=prefill, constraint=constraint, call_id=call_id)
+        stream = self.model.stream(messages, sampling, prefill=prefill, constraint=constraint, call_id=call_id)
         try:
             async for piece in stream:
                 if isinstance(piece, Reply):
@@ -145,14 +140,6 @@ class Tap(Model):
                     yield text
         finally:
             await shut(stream)
-
-    async def count(self, messages: Sequence[Message], prefill: str = "") -> int | None:
-        """As the model's own."""
-        return await self._model.count(messages, prefill)
-
-    async def warm(self, messages: Sequence[Message]) -> None:
-        """As the model's own."""
-        await self._model.warm(messages)
 
     async def close(self) -> None:
         """Nothing: the model is its owner's."""

@@ -139,6 +139,49 @@ class Model(ABC):
         """Gives back memory, threads and connections."""
 
 
+class Through(Model):
+    """A model behind another object: what it is and can do is always the inner one's; subclasses change `stream`."""
+
+    def __init__(self, model: Model) -> None:
+        self.model = model
+
+    @property
+    def address(self) -> str:  # type: ignore[override]
+        """The inner model's."""
+        return self.model.address
+
+    @property
+    def context(self) -> int | None:  # type: ignore[override]
+        """The inner model's, which may be known only after `probe`."""
+        return self.model.context
+
+    @property
+    def prefills(self) -> bool:  # type: ignore[override]
+        """The inner model's, settled after `probe`."""
+        return self.model.prefills
+
+    @property
+    def constrains(self) -> bool:  # type: ignore[override]
+        """The inner model's, settled after `probe`."""
+        return self.model.constrains
+
+    async def probe(self) -> None:
+        """Probes the inner model."""
+        await self.model.probe()
+
+    async def count(self, messages: Sequence[Message], prefill: str = "") -> int | None:
+        """The inner model's count."""
+        return await self.model.count(messages, prefill)
+
+    async def warm(self, messages: Sequence[Message]) -> None:
+        """Warms the inner model."""
+        await self.model.warm(messages)
+
+    async def close(self) -> None:
+        """Closes the inner model."""
+        await self.model.close()
+
+
 def prompt_sha(messages: Sequence[Message], prefill: str = "") -> str:
     """The sha256 (hex) of a prompt: messages and prefill, independent of backend and sampling."""
     rows = [[m.role, m.content] for m in messages]

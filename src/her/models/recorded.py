@@ -16,7 +16,7 @@ from typing import Annotated
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from her.errors import InputError, ReplayMiss, StorageError
-from her.models.base import Constraint, Finish, Message, Model, Reply, Sampling, Usage, prompt_sha
+from her.models.base import Constraint, Finish, Message, Model, Reply, Sampling, Through, Usage, prompt_sha
 
 NO_MODEL = "This is a scripted line: no language model is connected."
 """What `Scripted` answers when it was given nothing to say."""
@@ -193,7 +193,7 @@ class Replay(Model):
         raise ReplayMiss(f"{self.path} has no row left with the id {call_id!r} or the sha {sha}; {why}")
 
 
-class Recorder(Model):
+class Recorder(Through):
     """A model whose calls are appended to a file, one row each, as they end; the file is what Replay reads.
 
     Each row is flushed, so a kill loses at most the calls under way; a call that is cut or cancelled is kept with
@@ -201,7 +201,7 @@ class Recorder(Model):
     """
 
     def __init__(self, model: Model, path: Path | str) -> None:
-        self.model = model
+        super().__init__(model)
         self.path = Path(path)
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
@@ -214,26 +214,6 @@ class Recorder(Model):
         if torn:
             # A row torn by a kill must not swallow the next one.
             self._file.write("\n")
-
-    @property
-    def address(self) -> str:  # type: ignore[override]
-        """The recorded model's."""
-        return self.model.address
-
-    @property
-    def context(self) -> int | None:  # type: ignore[override]
-        """The recorded model's."""
-        return self.model.context
-
-    @property
-    def prefills(self) -> bool:  # type: ignore[override]
-        """The recorded model's."""
-        return self.model.prefills
-
-    @property
-    def constrains(self) -> bool:  # type: ignore[override]
-        """The recorded model's."""
-        return self.model.constrains
 
     async def stream(
         self,
@@ -266,20 +246,6 @@ class Recorder(Model):
         if reply:
             self._write(reply, chunks, call_id, sha)
             yield reply
-
-    async def probe(self) -> None:
-        """Learns what only asking tells, where the model has a way to ask."""
-        probe = getattr(self.model, "probe", None)
-        if probe:
-            await probe()
-
-    async def count(self, messages: Sequence[Message], prefill: str = "") -> int | None:
-        """The recorded model's count."""
-        return await self.model.count(messages, prefill)
-
-    async def warm(self, messages: Sequence[Message]) -> None:
-        """Warms the recorded model; not a row."""
-        await self.model.warm(messages)
 
     async def close(self) -> None:
         """Closes the file and the model."""
