@@ -31,9 +31,21 @@ from her.models.settings import home, load_settings
 
 CORE = ("openai", "platformdirs", "prompt-toolkit", "pydantic", "rich", "typer", "xllamacpp")
 """Distributions that the core install brings (pyproject.toml)."""
-EXTRAS = {"train": ("gguf", "jinja2", "llguidance", "safetensors", "torch", "transformers"), "keyring": ("keyring",)}
+EXTRAS = {
+    "train": ("gguf", "jinja2", "llguidance", "safetensors", "torch", "transformers"),
+    "synth": ("beautifulsoup4", "charset-normalizer", "datasets", "defusedxml", "pyarrow"),
+    "pages": ("jinja2", "matplotlib"),
+    "ray": ("ray",),
+    "keyring": ("keyring",),
+}
 """Distributions of each extra, and what they are for in `_FOR`."""
-_FOR = {"train": "hf: models and folders", "keyring": "keys in the system's keyring"}
+_FOR = {
+    "train": "hf: models and folders",
+    "synth": "books to training rows",
+    "pages": "HTML reports",
+    "ray": "synthesis on a cluster",
+    "keyring": "keys in the system's keyring",
+}
 
 State = Literal["ok", "note", "bad"]
 MARKS: dict[State, tuple[str, str]] = {"ok": ("✓", "green"), "note": ("·", "dim"), "bad": ("✗", "red")}
