@@ -9,7 +9,7 @@ import asyncio
 import re
 import time
 from collections.abc import AsyncGenerator, Callable, Iterable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
@@ -109,10 +109,14 @@ class _About(BaseModel):
 
 
 class Row(BaseModel):
-    """One recorded call: a line of a replay file. It has an id, a sha (`prompt_sha`), or both."""
+    """One recorded call: a line of a replay file. It has an id, a sha (`prompt_sha`), or both.
+
+    `key` is what a journal of `rows` finds it by; a replay does not look at it.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
+    key: str | None = None
     id: str | None = None
     sha: str | None = None
     text: str
@@ -123,6 +127,33 @@ class Row(BaseModel):
     logprobs: tuple[tuple[str, float], ...] | None = None
     error: str | None = None
     model: _About | None = None
+
+    @classmethod
+    def of(
+        cls,
+        reply: Reply,
+        model: Model,
+        *,
+        id: str | None,
+        sha: str | None = None,
+        chunks: tuple[tuple[float, str], ...] | None = None,
+        key: str | None = None,
+    ) -> Row:
+        """The row of a model's reply."""
+        return cls(
+            key=key,
+            id=id,
+            sha=sha,
+            text=reply.text,
+            chunks=chunks,
+            finish=reply.finish,
+            usage=_Counts(**{name: getattr(reply.usage, name) for name in _Counts.model_fields}),
+            logprobs=reply.logprobs,
+            error=reply.error,
+            model=_About(
+                address=model.address, context=model.context, prefills=model.prefills, constrains=model.constrains
+            ),
+        )
 
     @model_validator(mode="after")
     def _whole(self) -> Row:
@@ -254,19 +285,7 @@ class Recorder(Through):
 
     def _write(self, reply: Reply, chunks: list[tuple[float, str]], call_id: str | None, sha: str) -> None:
         whole = "".join(piece for _, piece in chunks) == reply.text
-        row = Row(
-            id=call_id,
-            sha=sha,
-            text=reply.text,
-            chunks=tuple(chunks) if chunks and whole else None,
-            finish=reply.finish,
-            usage=_Counts(**asdict(reply.usage)),
-            logprobs=reply.logprobs,
-            error=reply.error,
-            model=_About(
-                address=self.address, context=self.context, prefills=self.prefills, constrains=self.constrains
-            ),
-        )
+        row = Row.of(reply, self, id=call_id, sha=sha, chunks=tuple(chunks) if chunks and whole else None)
         try:
             self._file.write(row.model_dump_json(exclude_none=True) + "\n")
             self._file.flush()

@@ -1,0 +1,1 @@
+"""Rows in, rows out: row schemas, and calls to models that are keyed, journalled and resumable."""
