@@ -11,10 +11,11 @@ from pathlib import Path
 import pytest
 
 from her.actor import Actor, ActorOptions
+from her.coser import load_cases
 from her.markup import Style, format_for_display, parse, remove_system_thinking
 from her.models.base import Finish, Message, Model, Sampling
 from her.models.recorded import Scripted
-from her.scene import bundled, load_cases
+from her.scene import bundled
 from her.turn import VIEWS, Dialogue, Ending, Kind, Segment, Turn
 from stages import Ending as Cutting
 from stages import scene as stage

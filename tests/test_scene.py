@@ -1,4 +1,4 @@
-"""Scene files: what a good one gives, what a bad one says, and CoSER's files in all their spellings."""
+"""Scene files: what a good one gives and what a bad one says."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from her.errors import InputError, SceneError, UnknownName
 from her.markup import Style
-from her.scene import MAX_BYTES, Scene, fold, load_cases, load_scene
+from her.scene import MAX_BYTES, Scene, fold, load_scene, slug
 from her.turn import ENVIRONMENT, Kind
 
 PLAIN: dict[str, Any] = {
@@ -122,6 +122,25 @@ class TestNames:
     def test_folding_is_stable_and_blind_to_case(self, one: str, other: str) -> None:
         assert fold(fold(one)) == fold(one)
         assert fold(one + other) == fold(fold(one) + other)
+
+    @pytest.mark.parametrize(
+        ("title", "name"),
+        [
+            ("Pride and Prejudice", "pride-and-prejudice"),
+            ("  L'Étranger, tome 2 ", "l-étranger-tome-2"),
+            ("水浒传", "水浒传"),
+            ("../../etc/passwd", "etc-passwd"),
+            ("…", "book"),
+        ],
+    )
+    def test_a_title_becomes_a_name_for_files_and_ids(self, title: str, name: str) -> None:
+        assert slug(title) == name
+
+    @given(st.text(max_size=20))
+    def test_a_slug_is_its_own_slug_and_never_leaves_its_folder(self, title: str) -> None:
+        name = slug(title)
+        assert slug(name) == name
+        assert not set(name) & set("/\\. \n")
 
 
 class TestMessages:
@@ -246,123 +265,3 @@ class TestRoundTrip:
     def test_every_scene_has_an_opening_dialogue(self, data: dict[str, Any]) -> None:
         dialogue = load_scene(data).dialogue()
         assert [turn.speaker for turn in dialogue] == [turn["speaker"] for turn in data["opening"]]
-
-
-def case(**fields: Any) -> dict[str, Any]:
-    return {
-        "book": "A Book: Part 2",
-        "topic": "The plate",
-        "scenario": "A kitchen.",
-        "key_characters": [{"name": "Ada", "thought": "I want him to eat."}],
-        "character_profiles": {"Ada": "A cook.", "Bo": ""},
-        "dialogues": [
-            {"character": "Environment", "message": "Rain."},
-            {"character": "Bo", "message": "[Not hungry.] (sits) No."},
-            {"character": "Ada", "message": "Eat."},
-            {"character": "Bo", "message": "No."},
-        ],
-        "plot": {
-            "i_p": 7,
-            "key_characters": [{"name": "Bo", "description": "A guest.", "summary": "He eats in the end."}],
-        },
-        "i_p": 1,
-        "i_c": 0,
-        **fields,
-    }
-
-
-class TestCases:
-    def test_a_test_set_case_becomes_a_scene(self, tmp_path: Path) -> None:
-        (got,) = load_cases(written(tmp_path, [case()]))
-        assert (got.id, got.title, got.setting, got.opening) == ("a-book-part-2/7/0", "The plate", "A kitchen.", ())
-        assert got.names == ("Bo", "Ada")
-        assert got.character("Ada").motivation == "I want him to eat."
-        assert got.character("Bo").profile == "A guest."
-        assert "eats" not in got.model_dump_json()
-
-    def test_the_other_spelling_says_the_same(self, tmp_path: Path) -> None:
-        other = case(key_characters=[{"name": "Ada", "motivation": "I want him to eat."}])
-        other["plot"]["key_characters"] = [
-            {"name": "Bo", "description": "A guest.", "experience": "He eats in the end."}
-        ]
-        paths = written(tmp_path, [case()], "a.json"), written(tmp_path, [other], "b.json")
-        one, two = (load_cases(path, with_experience=True) for path in paths)
-        assert one == two
-        assert one[0].character("Bo").background == "He eats in the end."
-
-    def test_the_recorded_dialogue_becomes_the_opening_when_asked_for(self, tmp_path: Path) -> None:
-        (got,) = load_cases(written(tmp_path, [case()]), with_dialogue=True)
-        assert got.style is Style.BRACKETS
-        assert [turn.layout for turn in got.dialogue()] == ["speech", "thought-action-speech", "speech", "speech"]
-
-    def test_the_releases_own_scenarios_need_no_key_characters(self, tmp_path: Path) -> None:
-        """Defect B7 of the release: a scenario without `key_characters` ended its demo."""
-        scenario = {
-            "book": "B",
-            "topic": "T",
-            "scenario": "S",
-            "character_profiles": {"Ada": "A cook.", "Bo": "A guest."},
-        }
-        first, second = load_cases(written(tmp_path, [scenario, scenario]))
-        assert first.names == ("Ada", "Bo")
-        assert (first.id, second.id) == ("b/0/0", "b/1/0")
-
-    def test_a_book_file_takes_its_title_from_its_name_and_skips_plots_without_talk(self, tmp_path: Path) -> None:
-        talk = {k: case()[k] for k in ("scenario", "topic", "dialogues")}
-        people = [{"name": "Ada", "motivation": "Feed him.", "i_p": 4, "i_c": 2}]
-        plots = [
-            {"conversation": []},
-            {"chapter": "One", "conversation": [talk | {"key_characters": people}, talk]},
-        ]
-        data = {"plots": plots, "character_datasets": {"Ada": {"profile": "A cook.", "plots": []}}}
-        scenes = load_cases(written(tmp_path, data, "An_Old_Book.json"))
-        assert [got.id for got in scenes] == ["an-old-book/4/2", "an-old-book/1/1"]
-        assert scenes[0].source == "CoSER: An Old Book, One, plot 4, conversation 2"
-        assert scenes[0].character("Ada").profile == "A cook."
-
-    def test_equal_numbers_still_give_different_ids(self, tmp_path: Path) -> None:
-        ids = [got.id for got in load_cases(written(tmp_path, [case(), case(), case()]))]
-        assert len(set(ids)) == 3
-
-    def test_spellings_of_one_speaker_are_one_member_of_the_cast(self, tmp_path: Path) -> None:
-        lines = [{"character": name, "message": "Hm."} for name in ("Zoë", "ZOË", "environment")]
-        (got,) = load_cases(written(tmp_path, [case(dialogues=lines)]), with_dialogue=True)
-        assert got.names == ("Zoë",)
-        assert [turn.speaker for turn in got.opening] == ["Zoë", "Zoë", ENVIRONMENT]
-
-    @pytest.mark.parametrize(
-        ("change", "said"),
-        [
-            ({"scenario": ""}, "scenario: must not be empty"),
-            ({"dialogues": [{"character": "", "message": "Hm."}]}, "dialogues[0].character: must not be empty"),
-            ({"dialogues": [{"character": "Ada"}]}, "dialogues[0].message: is missing"),
-            ({"dialogues": [{"character": "Environment", "message": "Rain."}]}, "cast: must not be empty"),
-            ({"character_profiles": ["Ada"]}, "character_profiles: "),
-        ],
-    )
-    def test_a_bad_case_is_named_by_its_index(self, tmp_path: Path, change: dict[str, Any], said: str) -> None:
-        with pytest.raises(SceneError) as caught:
-            load_cases(written(tmp_path, [case(), case(**change)]))
-        assert f"case 1: {said}" in str(caught.value)
-
-    def test_a_file_of_another_shape_is_refused(self, tmp_path: Path) -> None:
-        with pytest.raises(SceneError, match="not CoSER's"):
-            load_cases(written(tmp_path, PLAIN))
-
-
-class TestRealFiles:
-    def test_the_27_test_cases_load(self, her_data: Path) -> None:
-        scenes = load_cases(her_data / "coser" / "test_set_pd_english.json", with_dialogue=True)
-        assert len(scenes) == len({got.id for got in scenes}) == 27
-        assert sum(len(got.dialogue()) for got in scenes) == 337
-        assert sum(len(got.cast) for got in scenes) == 62
-        assert sum(bool(character.motivation) for got in scenes for character in got.cast) == 61
-        assert scenes[0].id == "pride-and-prejudice/70/0"
-        assert scenes[0].names == ("Mr Bennet", "Elizabeth Bennet")
-
-    @pytest.mark.parametrize(("play", "turns", "cast"), [("King_Lear", 123, 32), ("Othello", 115, 30)])
-    def test_the_two_plays_load(self, her_data: Path, play: str, turns: int, cast: int) -> None:
-        scenes = load_cases(her_data / "coser" / f"final_{play}_notext.json", with_dialogue=True, with_experience=True)
-        assert len(scenes) == len({got.id for got in scenes}) == 12
-        assert (sum(len(got.dialogue()) for got in scenes), sum(len(got.cast) for got in scenes)) == (turns, cast)
-        assert sum(not character.motivation for got in scenes for character in got.cast) == 3

@@ -1,7 +1,7 @@
 """Scenes: a setting, a cast, what each of them brings, and how it begins.
 
-Knows HER's scene files, the scenes that come with the package, and CoSER's files in all the spellings they have.
-Refuses to know how a prompt is made of a scene (`actor`).
+Knows HER's scene files and the scenes that come with the package. Refuses to know how a prompt is made of a scene
+(`actor`) and how others write theirs (`coser`).
 
 `profile` is what the others may know of a character, too; `background`, `motivation` and `opening_thought` are its
 own. `setting` is known to all: a secret does not belong there.
@@ -21,7 +21,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import AfterValidator, AliasChoices, BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from her.errors import SceneError, UnknownName
 from her.markup import Style, parse
@@ -47,6 +47,11 @@ LANGUAGES: dict[str, str] = dict(
 def fold(name: str) -> str:
     """The form in which two spellings of one name are equal: case and composition do not count."""
     return unicodedata.normalize("NFC", unicodedata.normalize("NFD", name).casefold())
+
+
+def slug(title: str) -> str:
+    """A title as it stands in ids and file names, such as `pride-and-prejudice`; any script, never empty."""
+    return re.sub(r"[\W_]+", "-", fold(title)).strip("-") or "book"
 
 
 def _name(name: str) -> str:
@@ -83,10 +88,10 @@ class Character(_Record):
     """One of the cast."""
 
     name: Annotated[Name, AfterValidator(_cast_name)] = Field(description="Any script; unique in the scene.")
-    profile: str = Field("", description="Who this is, as the others may know it; part of their prompts too.")
-    background: str = Field("", description="What lies behind, for this character's prompt alone.")
-    motivation: str = Field("", description="What this character wants here, for its own prompt alone.")
-    opening_thought: str = Field("", description="The thought it enters with, first person, its own alone.")
+    profile: str = Field(default="", description="Who this is, as the others may know it; part of their prompts too.")
+    background: str = Field(default="", description="What lies behind, for this character's prompt alone.")
+    motivation: str = Field(default="", description="What this character wants here, for its own prompt alone.")
+    opening_thought: str = Field(default="", description="The thought it enters with, first person, its own alone.")
 
 
 class OpeningTurn(_Record):
@@ -101,15 +106,17 @@ class Scene(_Record):
 
     id: Annotated[Filled, AfterValidator(_name)] = Field(description="Short and stable, such as netherfield-ball.")
     title: Filled = Field(description="What a list of scenes shows.")
-    book: str = Field("", description="Where it comes from; empty for a scene of one's own.")
-    author: str = Field("", description="Who wrote the book.")
-    language: str = Field("en", pattern=r"^[A-Za-z]{2,3}(-[A-Za-z0-9]{1,8})*$", description="BCP-47, such as en, zh.")
+    book: str = Field(default="", description="Where it comes from; empty for a scene of one's own.")
+    author: str = Field(default="", description="Who wrote the book.")
+    language: str = Field(
+        default="en", pattern=r"^[A-Za-z]{2,3}(-[A-Za-z0-9]{1,8})*$", description="BCP-47, such as en, zh."
+    )
     setting: Filled = Field(description="Place, time and what has happened until now; known to the whole cast.")
     cast: tuple[Character, ...] = Field(min_length=1, description="The characters, in the order a list shows.")
-    opening: tuple[OpeningTurn, ...] = Field((), description="Turns taken before anyone plays.")
-    style: Style = Field(Style.TAGS, description="How the opening turns are written.")
-    source: str = Field("", description="Book, year and chapter, or another account of where it comes from.")
-    licence: str = Field("", description="SPDX identifier, such as CC0-1.0; empty where unknown.")
+    opening: tuple[OpeningTurn, ...] = Field(default=(), description="Turns taken before anyone plays.")
+    style: Style = Field(default=Style.TAGS, description="How the opening turns are written.")
+    source: str = Field(default="", description="Book, year and chapter, or another account of where it comes from.")
+    licence: str = Field(default="", description="SPDX identifier, such as CC0-1.0; empty where unknown.")
 
     @model_validator(mode="after")
     def _consistent(self) -> Scene:
@@ -163,13 +170,13 @@ def load_scene(source: str | os.PathLike[str] | Mapping[str, Any]) -> Scene:
     what is wrong and what to do.
     """
     if isinstance(source, Mapping):
-        return _checked(Scene, dict(source), "scene")
-    data = _read(Path(source))
+        return checked(Scene, dict(source), "scene")
+    data = read_json(Path(source))
     if isinstance(data, list) or (isinstance(data, dict) and ("plots" in data or "dialogues" in data)):
         raise SceneError(f"{source}: this is CoSER's shape and may hold many scenes; pick one by number (load_cases)")
     if not isinstance(data, dict):
         raise SceneError(f"{source}: a scene is a JSON object, but this file holds {_called(data)}")
-    scene = _checked(Scene, data, str(source))
+    scene = checked(Scene, data, str(source))
     for at, turn in enumerate(scene.opening):
         parsed = parse(turn.text, style=scene.style, speaker=turn.speaker, cast=scene.names)
         if parsed.ending is not Ending.COMPLETE:
@@ -204,7 +211,8 @@ def json_schema() -> dict[str, Any]:
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **Scene.model_json_schema()}
 
 
-def _read(path: Path) -> Any:
+def read_json(path: Path) -> Any:
+    """What a JSON file holds; raises a SceneError that names file, line and remedy."""
     try:
         if path.stat().st_size > MAX_BYTES:
             raise SceneError(f"{path}: larger than {MAX_BYTES // 2**20} MiB; this cannot be a scene file")
@@ -238,7 +246,8 @@ def _object(pairs: list[tuple[str, Any]], path: Path) -> dict[str, Any]:
 _M = TypeVar("_M", bound=BaseModel)
 
 
-def _checked(model: type[_M], data: Any, where: str) -> _M:
+def checked(model: type[_M], data: Any, where: str) -> _M:
+    """The data as a model; raises a SceneError that begins with `where` and names each field and its remedy."""
     try:
         return model.model_validate(data)
     except ValidationError as error:
@@ -275,126 +284,3 @@ def _fault(fault: Any) -> str:
 def _called(value: object) -> str:
     names = {dict: "an object", list: "a list", str: "text", bool: "true or false", type(None): "null"}
     return names.get(type(value), "a number")
-
-
-# CoSER's files, in both spellings of their fields. Keys that are not read here are theirs to have.
-
-
-class _Foreign(BaseModel):
-    model_config = ConfigDict(extra="ignore", frozen=True)
-
-
-class _Person(_Foreign):
-    name: Name
-    motivation: str = Field("", validation_alias=AliasChoices("motivation", "thought"))
-    description: str = ""
-    experience: str = Field("", validation_alias=AliasChoices("experience", "summary"))
-    i_p: int | None = None
-    i_c: int | None = None
-
-
-class _Line(_Foreign):
-    character: Name
-    message: Filled
-
-
-class _Case(_Foreign):
-    scenario: Filled
-    topic: str = ""
-    key_characters: tuple[_Person, ...] = ()
-    dialogues: tuple[_Line, ...] = ()
-    i_p: int | None = None
-    i_c: int | None = None
-    book: str = ""
-    plot: _Plot | None = None
-    character_profiles: dict[Name, str] = {}
-
-
-class _Plot(_Foreign):
-    key_characters: tuple[_Person, ...] = ()
-    chapter: str | None = None
-    conversation: tuple[_Case, ...] = ()
-    i_p: int | None = None
-
-
-class _Profile(_Foreign):
-    profile: str = ""
-
-
-class _Book(_Foreign):
-    plots: tuple[_Plot, ...]
-    character_datasets: dict[Name, _Profile] = {}
-
-
-def load_cases(
-    path: str | os.PathLike[str], *, with_dialogue: bool = False, with_experience: bool = False, language: str = "en"
-) -> list[Scene]:
-    """The scenes in a CoSER-shaped file: the test set, a book, or the official release's own scenarios.
-
-    The cast are those who speak, in the order in which they first do, without Environment; where there is no dialogue,
-    those who are described. `thought` or `motivation` becomes the motivation. With `with_dialogue` the recorded
-    dialogue becomes the opening. With `with_experience` the background tells what becomes of the character in this
-    very plot, as HER's training prompts do; it gives the outcome away. Ids are book/plot/conversation: CoSER's own
-    numbers, and positions in the file where it has none. Raises SceneError, which names the case.
-    """
-    data, cases = _read(Path(path)), list[_Case]()
-    if isinstance(data, list):
-        cases = [_checked(_Case, case, f"{path}: case {at}") for at, case in enumerate(data)]
-        places = [(at, 0) for at in range(len(cases))]
-    elif isinstance(data, dict) and "plots" in data:
-        book = _checked(_Book, data, str(path))
-        profiles = {name: entry.profile for name, entry in book.character_datasets.items()}
-        places = [(p, c) for p, plot in enumerate(book.plots) for c in range(len(plot.conversation))]
-        for plot in book.plots:
-            more = {"plot": plot, "character_profiles": profiles}
-            cases += [case.model_copy(update=more) for case in plot.conversation]
-    else:
-        raise SceneError(f"{path}: not CoSER's: neither a list of cases nor an object with `plots`; try load_scene")
-    scenes: dict[str, Scene] = {}
-    for n, (case, (p, c)) in enumerate(zip(cases, places, strict=True)):
-        fields = _fields(case, Path(path).stem, p, c, with_experience=with_experience)
-        while fields["id"] in scenes:
-            fields["id"] += "-again"
-        if with_dialogue:
-            spelt = {fold(name): name for name in (*(x["name"] for x in fields["cast"]), ENVIRONMENT)}
-            opening = [{"speaker": spelt[fold(line.character)], "text": line.message} for line in case.dialogues]
-            fields |= {"opening": opening, "style": Style.BRACKETS}
-        scenes[fields["id"]] = _checked(Scene, fields | {"language": language}, f"{path}: case {n}")
-    return list(scenes.values())
-
-
-def _fields(case: _Case, stem: str, p: int, c: int, *, with_experience: bool) -> dict[str, Any]:
-    """A scene's fields but for the opening; `p` and `c` are used where the file numbers nothing itself."""
-    book, plot = case.book.strip() or stem.replace("_", " "), case.plot or _Plot()
-    # In the two plays the numbers stand with the people only; in the test set the case's own `i_p` can be stale.
-    plots = [plot.i_p, case.i_p, *(x.i_p for x in (*case.key_characters, *plot.key_characters)), p]
-    i_p = next(number for number in plots if number is not None)
-    i_c = next(number for number in [case.i_c, *(x.i_c for x in case.key_characters), c] if number is not None)
-    place = ", ".join(filter(None, [book, plot.chapter, f"plot {i_p}", f"conversation {i_c}"]))
-    slug = re.sub(r"[\W_]+", "-", fold(book)).strip("-") or "book"
-    return {
-        "id": f"{slug}/{i_p}/{i_c}",
-        "title": case.topic.strip() or place,
-        "book": book,
-        "setting": case.scenario,
-        "cast": _cast(case, plot, with_experience=with_experience),
-        "source": f"CoSER: {place}",
-    }
-
-
-def _cast(case: _Case, plot: _Plot, *, with_experience: bool) -> list[dict[str, str]]:
-    wants = {fold(person.name): person.motivation for person in case.key_characters}
-    profiles = {fold(name): profile for name, profile in case.character_profiles.items()}
-    about = {fold(person.name): person for person in plot.key_characters}
-    described = [*case.character_profiles, *(person.name for person in case.key_characters)]
-    names: dict[str, str] = {}
-    for name in [line.character for line in case.dialogues] or described:
-        names.setdefault(fold(name), name)
-    names.pop(fold(ENVIRONMENT), None)
-    cast = []
-    for key, name in names.items():
-        person = about.get(key)
-        known = [person.description, person.experience if with_experience else ""] if person else [""]
-        profile, background = profiles.get(key) or known.pop(0), "\n\n".join(filter(None, known))
-        cast.append({"name": name, "profile": profile, "background": background, "motivation": wants.get(key, "")})
-    return cast

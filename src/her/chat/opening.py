@@ -21,13 +21,14 @@ from her.actor import ActorOptions
 from her.chat.casting import Casting
 from her.chat.session import Session
 from her.chat.store import Store
+from her.coser import load_cases
 from her.errors import InputError, UnknownName
 from her.grammar import SMALL, Limits
 from her.models import weights
 from her.models.address import DEFAULT, open_model, resolve
 from her.models.base import Model
 from her.models.recorded import Recorder
-from her.scene import Scene, bundled, bundled_scene, load_cases, load_scene
+from her.scene import Scene, bundled, bundled_scene, load_scene
 from her.turn import VIEWS, View
 
 DEFAULT_SCENE = "netherfield-ball"
