@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from enum import StrEnum
+from functools import cache
 
 from her.draft import Transcript, is_word, run_together
 from her.stream import Depths, Finished, Literal, Mark, Notation, StreamParser, open_kind
@@ -197,15 +198,21 @@ def notation(style: Style = Style.TAGS) -> dict[str, str]:
 
     Only tags can write a plan; the other styles have empty strings for it.
     """
-    marks = {
+    written: dict[str, str] = {}
+    for name, (opener, closer) in zip(("plan", "thought", "action"), _marks(style).values(), strict=True):
+        written |= {f"{name}_open": opener, f"{name}_close": closer}
+    return written
+
+
+@cache
+def _marks(style: Style) -> dict[Kind, tuple[str, str]]:
+    """Opener and closer of each kind that has them, plans first."""
+    pairs = {
         Style.TAGS: [(_tag(kind), _tag(kind, closes=True)) for kind in _NAMES],
         Style.BRACKETS: [("", ""), ("[", "]"), ("(", ")")],
         Style.ASTERISKS: [("", ""), ("[", "]"), ("*", "*")],
     }[style]
-    written: dict[str, str] = {}
-    for name, (opener, closer) in zip(("plan", "thought", "action"), marks, strict=True):
-        written |= {f"{name}_open": opener, f"{name}_close": closer}
-    return written
+    return dict(zip(_NAMES, pairs, strict=True))
 
 
 def render(turn: Turn, style: Style = Style.TAGS, *, name: bool = False) -> str:
@@ -225,9 +232,8 @@ def render(turn: Turn, style: Style = Style.TAGS, *, name: bool = False) -> str:
 def _written(kind: Kind, text: str, style: Style) -> str:
     if kind is Kind.SPEECH:
         return _quoted(text) if style is Style.ASTERISKS else text
-    marks = notation(style)
-    name = "thought" if kind is Kind.ROLE_THINKING else "action"
-    return marks[f"{name}_open"] + text + marks[f"{name}_close"]
+    opener, closer = _marks(style)[kind]
+    return opener + text + closer
 
 
 def _quoted(text: str) -> str:
@@ -245,10 +251,11 @@ _LOOK_ALIKES = {
 
 def _plain(text: str, style: Style) -> str:
     """Text in which nothing can be read as a mark."""
-    safe = _TAG.sub(lambda tag: f"‹{tag[0][1:-1]}›", text)
-    if safe.endswith("<") or _TAG_HEAD.search(safe):
-        safe = re.sub(r"<(?=[ \t]{0,2}/?[ \t]{0,2}[A-Za-z _-]*$)", "‹", safe)
-    return safe.translate(_LOOK_ALIKES[style])
+    if "<" in text:
+        text = _TAG.sub(lambda tag: f"‹{tag[0][1:-1]}›", text)
+        if text.endswith("<") or _TAG_HEAD.search(text):
+            text = re.sub(r"<(?=[ \t]{0,2}/?[ \t]{0,2}[A-Za-z _-]*$)", "‹", text)
+    return text.translate(_LOOK_ALIKES[style]) if _LOOK_ALIKES[style] else text
 
 
 def display(turn: Turn, view: View) -> str:
