@@ -44,8 +44,14 @@ class Layouts:
         return max(0.0, -sum(share * log2(share) for share in shares))
 
 
+def longest_run(turns: Iterable[Turn]) -> int:
+    """How many turns in a row have the same layout, at most; 0 for no turns, and turns without a layout are skipped."""
+    names = (turn.layout for turn in turns if turn.layout)
+    return max((len(list(group)) for _, group in groupby(names)), default=0)
+
+
 def layouts(turns: Iterable[Turn]) -> Layouts:
     """The layouts of these turns (a dialogue, one character's turns, a batch of samples), in the order given."""
-    names = [turn.layout for turn in turns if turn.layout]
-    counts = sorted(Counter(names).items(), key=lambda item: (-item[1], item[0]))
-    return Layouts(tuple(counts), max((len(list(group)) for _, group in groupby(names)), default=0))
+    kept = [turn for turn in turns if turn.layout]
+    counts = sorted(Counter(turn.layout for turn in kept).items(), key=lambda item: (-item[1], item[0]))
+    return Layouts(tuple(counts), longest_run(kept))

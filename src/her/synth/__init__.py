@@ -1,0 +1,1 @@
+"""From a novel to training rows."""

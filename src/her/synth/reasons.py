@@ -1,0 +1,63 @@
+"""The words that refusals are counted by.
+
+Knows why something may be kept out. Refuses to know where each reason begins (`gates`).
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+
+class Reason(StrEnum):
+    """Why a gate did not let something through: short words to count by."""
+
+    SCHEMA = "schema"
+    """Not the JSON that was asked for."""
+    EMPTY = "empty"
+    """Nothing written where something must stand."""
+    MISSING = "missing"
+    """A part that must be kept or given is not there."""
+    LENGTH = "length"
+    """Too short or too long, or longer from turn to turn."""
+    LANGUAGE = "language"
+    """In another language than the scene's."""
+    LOOP = "loop"
+    """Goes round in circles."""
+    BROKEN_TAG = "broken-tag"
+    """Holds a mark of the written form, or does not read back as what it is."""
+    ADJACENT = "adjacent"
+    """Two segments of one kind side by side."""
+    PERSPECTIVE = "perspective"
+    """First, second or third person where it may not stand."""
+    MIND_READ = "mind-read"
+    """States as fact what another hides."""
+    LEAK = "leak"
+    """Holds words that its character never saw."""
+    LAYOUT_RUN = "layout-run"
+    """The same layout too often in a row."""
+    NEAR_DUPLICATE = "near-duplicate"
+    """Thought before, in almost the same words."""
+    COPIED = "copied"
+    """Repeats at length what is said aloud."""
+    WORDS_CHANGED = "words-changed"
+    """The novel's words are not what or where they were."""
+    UNKNOWN_PIECE = "unknown-piece"
+    """Names a piece that the turn does not have."""
+    UNKNOWN_NAME = "unknown-name"
+    """Names somebody who is not there."""
+    UNNAMED = "unnamed"
+    """Does not say whom it is about."""
+    READER = "reader"
+    """Speaks of a user, where there is only a scene."""
+    INVENTED_SPEECH = "invented-speech"
+    """Says aloud what the novel does not."""
+    WRONG_TURN = "wrong-turn"
+    """A plan that belongs to another turn."""
+    FORESIGHT = "foresight"
+    """Tells what comes only later in the scene."""
+    SPOILER = "spoiler"
+    """Tells what the scene has yet to show."""
+    QUOTE_NOT_FOUND = "quote-not-found"
+    """Quotes what the text does not hold."""
+    CONTEXT = "context"
+    """Its prompt does not fit the model's window."""
