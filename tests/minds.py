@@ -141,11 +141,8 @@ def in_order(call: Told, words: Iterator[str], choice: int = 0) -> dict[str, Any
     ways = schema.get("anyOf", [schema])
     parts: list[dict[str, Any]] = []
     for slot in ways[choice % len(ways)]["prefixItems"]:
-        kept = slot["anyOf"][0] if "anyOf" in slot else slot
-        if "$ref" in kept:
-            parts.append({kept["$ref"].rpartition("/")[2]: next(words)})
-        else:
-            parts.append({"keep": kept["properties"]["keep"]["const"]})
+        name = slot["$ref"].rpartition("/")[2]
+        parts.append({"keep": int(name.removeprefix("piece"))} if "piece" in name else {name: next(words)})
     return {"parts": parts}
 
 

@@ -258,14 +258,15 @@ MAKERS: dict[str, Callable[[Sequence[Message], random.Random], dict[str, Any]]] 
 class StageServer(teachers.Server):
     """`teachers.Server` with these answers; a request is known by its stage, its messages and its room.
 
-    Its log also holds every key that came, and `refuse` is a stage that never gets an answer it can use.
+    Its log also holds every key that came. A request of the stage `refuse`, or about that word, never gets an answer
+    that it can use.
     """
 
     def name(self, messages: Sequence[Message], body: Any) -> str:
         return f"{stage_of(messages)}/{digest(messages)}@{body['max_tokens']}"
 
     def said(self, messages: Sequence[Message]) -> str:
-        if stage_of(messages) == self.flags.refuse:
+        if (word := self.flags.refuse) and (word == stage_of(messages) or word in messages[1].content):
             return f"No. {digest(messages)}: I would rather not."
         return said(messages, self.flags.mistakes)
 
@@ -282,7 +283,7 @@ def flags_of(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(add_help=False)
     parser.add_argument("--key", default="", help="the only key that is let in")
     parser.add_argument("--port", type=int, default=0)
-    parser.add_argument("--refuse", default="", help="a stage")
+    parser.add_argument("--refuse", default="", help="a stage, or a word")
     own, others = parser.parse_known_args(arguments)
     return argparse.Namespace(**vars(teachers.flags_of(others)), **vars(own))
 

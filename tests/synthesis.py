@@ -76,7 +76,7 @@ def same(one: Path, other: Path) -> None:
 def answered(folder: Path) -> set[str]:
     """The numbers of all answers in a run's journals, each of which is that of its request."""
     found: set[str] = set()
-    for path in folder.rglob("journal*.jsonl"):
+    for path in folder.glob("*/journal*.jsonl"):
         lines = path.read_bytes().split(b"\n")[:-1]
         found |= {number for line in lines for number in re.findall(r"[0-9a-f]{16}", json.loads(line)["text"])[:1]}
     return found
@@ -112,4 +112,4 @@ def killed(process: Any, folder: Path, rng: random.Random, *, bytes_on: int = 0,
 
 def written(folder: Path) -> int:
     """Bytes in all journals of a run."""
-    return sum(path.stat().st_size for path in folder.rglob("journal*.jsonl"))
+    return sum(path.stat().st_size for path in folder.glob("*/journal*.jsonl"))

@@ -122,3 +122,14 @@ def write(folder: Path) -> tuple[Path, Path]:
     mill.write_text(MILL, encoding="utf-8")
     well.write_text(WELL, encoding="utf-8")
     return mill, well
+
+
+def write_many(folder: Path, count: int) -> list[Path]:
+    """So many novels, every one with other words than the rest."""
+    folder.mkdir(parents=True, exist_ok=True)
+    paths = [folder / f"mill-{number:02}.txt" for number in range(count)]
+    for number, path in enumerate(paths):
+        path.write_text(
+            MILL.replace("river", f"river no {number}").replace("Brandt", f"Brandt{number}"), encoding="utf-8"
+        )
+    return paths

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import gc
 import json
 import random
 from collections.abc import Iterator
@@ -303,6 +305,20 @@ def test_calls_that_a_row_left_behind_are_kept_for_the_next_run(tmp_path: Path) 
     report = asyncio.run(run(fates("a"), work, teacher, Target(tmp_path, "t"), RunOptions(limit=2)))
     assert (report.dropped, len(teacher.calls)) == (1, 2)
     assert (tmp_path / "journal.jsonl").read_bytes().count(b"\n") == 2
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_the_collector_is_as_before_when_a_run_has_ended(tmp_path: Path, fails: bool) -> None:
+    async def work(row: Errand, ask: Ask) -> Done[Found]:
+        assert gc.get_threshold()[0] == running.COLLECT_AFTER
+        if fails:
+            raise KeyError("x")
+        return Done(())
+
+    before = gc.get_threshold()
+    with contextlib.suppress(KeyError):
+        asyncio.run(run(fates("a"), work, Teacher(scripted), Target(tmp_path, "t")))
+    assert gc.get_threshold() == before
 
 
 # --- progress ---

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import random
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -231,10 +231,7 @@ def test_shards_and_the_run_that_joins_them_come_to_the_same(
 @pytest.mark.long
 def test_sixteen_shards_may_begin_at_the_same_moment(served: Served, tmp_path: Path) -> None:
     """Each of them sets the folder up: what one reads must never be what another has half written."""
-    many = tmp_path / "many"
-    many.mkdir()
-    for number in range(60):
-        (many / f"b{number:02}.txt").write_text(tales.MILL.replace("mill", f"mill {number}") * 4, encoding="utf-8")
+    many = tales.write_many(tmp_path / "many", 40)[0].parent
     arguments = argv(tmp_path / "run", [many], served, "--until", "scenes")
     shards = [begun([*arguments, "--shard", f"{number}/16"]) for number in range(1, 17)]
     for process in shards:
@@ -328,15 +325,16 @@ def test_another_model_may_draft_the_plans(
 # -- kills ------------------------------------------------------------------------------------------------------
 
 
-def check_kills(tmp_path: Path, books: tuple[Path, Path], *, kills: int, seed: int) -> None:
+def check_kills(tmp_path: Path, books: Sequence[Path], *, kills: int, seed: int) -> None:
     still, shaken, rng = tmp_path / "still", tmp_path / "shaken", random.Random(seed)
-    mistakes = ("--mistakes", "0.4")
+    mistakes = ("--mistakes", "0.4", "--refuse", "Brandt1")
     with serving(tmp_path / "still-log", *mistakes) as calm:
         assert cli.run(argv(still, books, calm, "--max-dropped", "1")) == 0
         port = calm.address.partition("1:")[2].partition("/")[0]
     told = reports(still)
     assert sum(report["lengthened"] for report in told.values()) == 0, "then a number is not one request"
-    step = written(still) // (kills + 1)
+    assert sum(report["dropped"] for report in told.values()) > 0
+    step = 2 * written(still) // (kills + 3)
     flags = ("--port", port, "--faults", "0.2", "--latency", "0.003", *mistakes)
     with serving(tmp_path / "log", *flags) as shaking:
         arguments = argv(shaken, books, shaking, "--max-dropped", "1")
@@ -344,8 +342,9 @@ def check_kills(tmp_path: Path, books: tuple[Path, Path], *, kills: int, seed: i
         deaths = 0
         for number in range(kills):
             asked = len(shaking.asked)
-            moment = {"bytes_on": step} if number % 3 else {"seconds": 2.0}
-            deaths += killed(begun(arguments), shaken, rng, **moment)  # type: ignore[arg-type]
+            process = begun(arguments)
+            # By what is written, and at any time, samples and pages included.
+            deaths += killed(process, shaken, rng, **({"bytes_on": step} if number % 3 else {"seconds": 2}))
             assert not numbers(shaking.asked[asked:]) & had
             assert had <= (had := answered(shaken))
         asked = len(shaking.asked)
@@ -364,7 +363,7 @@ def test_two_kills_change_nothing_and_no_answer_is_asked_for_twice(
     books: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     hasten(monkeypatch)
-    check_kills(tmp_path, books, kills=2, seed=1)
+    check_kills(tmp_path, [*books, *tales.write_many(tmp_path / "many", 2)], kills=2, seed=1)
 
 
 @pytest.mark.long
@@ -373,7 +372,7 @@ def test_twelve_kills_change_nothing_and_no_answer_is_asked_for_twice(
     books: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, seed: int
 ) -> None:
     hasten(monkeypatch)
-    check_kills(tmp_path, books, kills=12, seed=seed)
+    check_kills(tmp_path, [*books, *tales.write_many(tmp_path / "many", 6)], kills=12, seed=seed)
 
 
 def test_the_texts_are_kept_as_the_rows_refer_to_them(whole: Path) -> None:

@@ -17,11 +17,11 @@ from hypothesis import strategies as st
 
 from browser import Browser, Seen
 from her.errors import InputError
-from her.rows.record import Refusal, SceneRow, Source, TurnRow
+from her.rows.record import Evidence, Refusal, SceneRow, Source, TurnRow
 from her.rows.report import Quarantined
 from her.scene import Character
 from her.synth.beside import is_of, paired, scene_view
-from her.synth.example_page import write_example
+from her.synth.example_page import LEAD, Planted, Preface, write_example
 from her.synth.report_page import TURNS, flow_svg, write_report
 from her.synth.reports import EXAMPLES, SAMPLES, markdown, measure, spread, summary, wrong
 from her.synth.run_folder import RunFolder
@@ -331,16 +331,25 @@ def evil_row() -> SceneRow:
     return small("e", said, refused=refused, **fields).model_copy(update={"id": EVIL})
 
 
+def evil_example(target: Path) -> Path:
+    """An example page in which every text that can be hostile is."""
+    row = evil_row()
+    evidence = Evidence(field=EVIL, name=EVIL, text=EVIL, quote=EVIL, start=0, end=1)
+    row = row.model_copy(update={"evidence": (evidence,)})
+    planted = [Planted(row.id, EVIL, one) for one in row.refused]
+    lost = [Quarantined(stage=EVIL, id=EVIL, number=1, reason=EVIL, detail=EVIL)]
+    return write_example([row], lost, {}, target, preface=Preface(EVIL, EVIL, (EVIL, EVIL)), planted=planted)
+
+
 def scripts_in(page: str) -> int:
     return page.count("<script")
 
 
 class TestHostileTexts:
     def test_nothing_in_a_row_becomes_markup(self, tmp_path: Path, browser: Browser) -> None:
-        lost = [Quarantined(stage=EVIL, id=EVIL, number=1, reason=EVIL, detail=EVIL)]
         make_run(tmp_path / "run", [evil_row()])
         (tmp_path / "run" / "run.json").write_text(json.dumps({EVIL: EVIL, "x": {EVIL: EVIL}, "y": [{EVIL: EVIL}]}))
-        pages = [write_report(tmp_path / "run"), write_example([evil_row()], lost, {}, tmp_path / "example.html")]
+        pages = [write_report(tmp_path / "run"), evil_example(tmp_path / "example.html")]
         for page in pages:
             text = page.read_text("utf-8")
             checked(text)
@@ -356,6 +365,43 @@ def colours(png: bytes) -> int:
 
     found = Image.open(io.BytesIO(png)).convert("RGB").getcolors(1 << 24)
     return len(found or ())
+
+
+def planted(where: str, *, row: str = "pride-and-prejudice/1/3", mended: bool = False) -> Planted:
+    """An error planted in turn or field `where`."""
+    said = Refusal(stage="role-thinking", reason="mind-read", where=where, detail=f"the gate's word on {where}")
+    return Planted(row, f"a mind read in {where}", said, mended)
+
+
+class TestPlantedErrors:
+    def test_each_stands_with_its_turn_or_with_the_scene_and_in_the_table(self, tmp_path: Path) -> None:
+        errors = [planted("t02"), planted("Mr. Bennet/1"), planted("t05", mended=True)]
+        page = write_example([pride_row(), ferry_row()], [], TEXTS, tmp_path / "page.html", planted=errors)
+        text = page.read_text("utf-8")
+        checked(text)
+        beside = re.findall(r'</article>\s*<p class="refusal planted">.*?a mind read in (\S+)</span>', text)
+        assert beside == ["t02", "t05"] and text.count('class="refusal planted"') == 3
+        whole = text.index("Planted, in the scene as a whole")
+        assert whole < text.index("a mind read in Mr. Bennet/1") < text.index('id="scene-2"')
+        table = text[text.index('class="planted-errors"') :]
+        ends = re.findall(r'<a href="#(scene-[\w-]+)">', table)
+        assert ends == ["scene-1-turn-2", "scene-1-turn-5", "scene-1"] and all(f'id="{end}"' in text for end in ends)
+        assert table.count("left out") == 2 and table.count("mended when asked again") == 1
+
+    def test_a_page_without_them_does_not_speak_of_them(self, tmp_path: Path) -> None:
+        text = write_example([pride_row()], [], TEXTS, tmp_path / "page.html").read_text("utf-8")
+        assert 'class="planted-errors"' not in text and "What the gates refuse" not in text
+
+    def test_one_in_a_scene_that_is_not_shown_is_an_error(self, tmp_path: Path) -> None:
+        with pytest.raises(InputError, match="'elsewhere', which is not shown"):
+            write_example([pride_row()], [], TEXTS, tmp_path / "page.html", planted=[planted("t01", row="elsewhere")])
+
+    def test_the_table_fits_a_phone(self, browser: Browser, tmp_path: Path) -> None:
+        page = write_example([pride_row()], [], TEXTS, tmp_path / "page.html", planted=[planted("t02"), planted("t03")])
+        seen = browser.open(page, 360)
+        width = "document.querySelector('.planted-errors').getBoundingClientRect().width"
+        assert seen.overflow() == [] and seen.errors == [] and seen.evaluate(width) <= 360
+        assert visible(seen, ".planted-errors td") == 8
 
 
 def visible(seen: Seen, selector: str) -> int:
@@ -381,6 +427,25 @@ class TestTheExamplePage:
     def test_it_is_the_same_page_every_time(self, page: Path, tmp_path: Path) -> None:
         again = write_example([pride_row(), ferry_row()], [LOST], TEXTS, tmp_path / "again.html")
         assert again.read_bytes() == page.read_bytes()
+
+    def test_the_preface_says_where_the_words_come_from(self, page: Path, tmp_path: Path) -> None:
+        preface = Preface("A ferry", about=("Written for a test.", "By nobody."))
+        text = write_example([ferry_row()], [], TEXTS, tmp_path / "own.html", preface=preface).read_text("utf-8")
+        assert "<title>A ferry</title>" in text and text.count('class="about"') == 2 and "By nobody." in text
+        assert LEAD in text and 'class="about"' not in page.read_text("utf-8")
+
+    def test_figures_tell_what_was_written_in(self, page: Path) -> None:
+        figures = re.search(r'<h2 id="figures">.*?</table>', page.read_text("utf-8"), re.DOTALL)
+        assert figures is not None and "2 scenes with 15 turns" in figures[0]
+        assert re.search(r"orders of thought, deed and speech</th><td[^>]*>2</td><td[^>]*>7</td>", figures[0])
+
+    def test_what_was_added_stands_with_the_words_that_support_it(self, tmp_path: Path) -> None:
+        one = Evidence(
+            field="profile", name="Mr. Bennet", text="He is patient.", quote="made no answer", start=0, end=1
+        )
+        row = pride_row().model_copy(update={"evidence": (one,)})
+        text = write_example([row], [], TEXTS, tmp_path / "example.html").read_text("utf-8")
+        assert 'He is patient.</span> <q dir="auto" lang="en">made no answer</q>' in text
 
     def test_no_scenes_is_an_error(self, tmp_path: Path) -> None:
         with pytest.raises(InputError, match="at least one scene"):

@@ -39,6 +39,7 @@ from her.synth.scenes import BEFORE_CHARS, Scenes, before, numbered, unify_names
 from her.synth.spoken import speech
 from her.synth.stage import StageOptions
 from her.synth.staging import Bars, Page, Staged, staged
+from her.synth.turning import Event, turns
 from her.turn import ENVIRONMENT, Kind
 from scene_teacher import attribution, scene_teacher, two_speakers
 from test_prompts import check, written
@@ -983,3 +984,15 @@ def test_b12_promised_limits_on_text_and_turns_are_not_kept() -> None:
     book = book_of("\n\n".join(f"Paragraph {n}. " + "word " * 60 for n in range(100)))
     assert all(passage.end - passage.start <= 8000 for passage in passages(book, 8000))
     assert stage_of(RAIN, answer(scenes=[{"first": 2, "last": 4, "title": "x"}])).rows == ()
+
+
+def test_a_deed_in_the_middle_of_a_sentence_does_not_end_it() -> None:
+    text = '"We cannot know what he likes," said she, putting down her work, "since we are not to visit."'
+    first, second = ((1, text.index('," said') + 1), (text.index("since"), len(text) - 1))
+    deed = Event(first[1] + 5, "Anna", deed="puts down the work")
+    (turn,) = turns(text, [Event(1, "Anna", (first,)), deed, Event(second[0], "Anna", (second,))])
+    assert [piece.text for piece in turn.segments] == [
+        "We cannot know what he likes,",
+        "puts down the work",
+        "since we are not to visit.",
+    ]

@@ -395,3 +395,5 @@ async def test_mini_gets_through_a_scene(mini: Any, tmp_path: Path) -> None:
     row = canaries().model_copy(update={"turns": canaries().turns[:2]})
     made, report = await played(SystemThinking(StageOptions(terse=True)), row, mini, tmp_path)
     assert made is not None and report.dropped == 0
+    # Held to the schema it may plan nonsense, but in JSON, and about its character.
+    assert not report.faults.keys() & {"schema", "no-json", "broken-json", "broken-tag", "unnamed"}

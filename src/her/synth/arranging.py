@@ -25,7 +25,7 @@ Slot = int | Kind
 
 MOST_NEW = 2
 """New thoughts and actions that are asked for in one turn, at most; a teacher may write more. Ours."""
-MOST_WAYS = 24
+MOST_WAYS = 12
 """Arrangements that one layout has in a schema; where there are more, they are picked evenly. Ours."""
 _NEW = (Kind.ROLE_THINKING, Kind.ROLE_ACTION)
 _MIND = CALLED[Kind.ROLE_THINKING]
@@ -102,29 +102,27 @@ def answer_schema(
     it cannot lose or move a word.
     """
 
-    def part(slot: Slot) -> dict[str, Any]:
-        if isinstance(slot, Kind):
-            return {"$ref": f"#/$defs/{CALLED[slot]}"}
-        either = [_object(keep={"const": slot})]
-        if slot in relabels:
-            either.append(_object(keep={"const": slot}, **{"as": {"const": relabels[slot]}}))
-        if kinds[slot - 1] is Kind.ROLE_THINKING:
-            either.append({"$ref": "#/$defs/thought"})
-        return either[0] if len(either) == 1 else {"anyOf": either}
-
+    defs: dict[str, Any] = {}
+    for kind in _NEW:
+        defs[CALLED[kind]] = _object(**{CALLED[kind]: line_schema(chars[kind], deed=kind is Kind.ROLE_ACTION)})
+    for number, kind in enumerate(kinds, 1):
+        either = [_object(keep={"const": number})]
+        if number in relabels:
+            either.append(_object(keep={"const": number}, **{"as": {"const": relabels[number]}}))
+        if kind is Kind.ROLE_THINKING:
+            either.append(_named("thought"))
+        defs[f"piece{number}"] = either[0] if len(either) == 1 else {"anyOf": either}
     lists = [
         {
             "type": "array",
-            "prefixItems": [part(slot) for slot in slots],
+            "prefixItems": [_named(CALLED[slot] if isinstance(slot, Kind) else f"piece{slot}") for slot in slots],
             "items": False,
             "minItems": len(slots),
             "maxItems": len(slots),
         }
         for slots in arrangements
     ]
-    text = {kind: line_schema(chars[kind], deed=kind is Kind.ROLE_ACTION) for kind in _NEW}
-    parts = lists[0] if len(lists) == 1 else {"anyOf": lists}
-    return {**_object(parts=parts), "$defs": {CALLED[kind]: _object(**{CALLED[kind]: text[kind]}) for kind in _NEW}}
+    return {**_object(parts=lists[0] if len(lists) == 1 else {"anyOf": lists}), "$defs": defs}
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,3 +188,7 @@ def _chance(key: str, layout: str) -> float:
 
 def _object(**fields: Any) -> dict[str, Any]:
     return {"type": "object", "properties": fields, "required": [*fields], "additionalProperties": False}
+
+
+def _named(name: str) -> dict[str, str]:
+    return {"$ref": f"#/$defs/{name}"}

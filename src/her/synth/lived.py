@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any, Literal
 
-from her.checks.units import CHARACTERS_PER_WORD
+from her.checks.units import CHARACTERS_PER_WORD, primary
 from her.markup import Style, render
 from her.models.base import Message, Model
 from her.rows.ask import Dropped, Rejected
@@ -21,15 +21,20 @@ from her.synth.reasons import Reason
 from her.turn import Dialogue, Turn
 
 _NEVER = r"{}<>()\[\]|\\#_=*\x00-\x1f"
-_NEVER_FIRST = r"""\s.,;:!?"“”'-"""
+_NEVER_FIRST = r"""\s.,;:!?…"“”'-"""
 """Characters that prose does without, and does not begin with, for patterns in schemas: a small model that is held to
 JSON goes on with JSON inside of strings, unless they cannot hold it."""
 _SPECIAL = frozenset(r".^$*+?()[]{}|\\/-")
 
+_DENSE = frozenset({"zh", "ja", "th", "lo", "my", "km"})
+"""Languages written without spaces."""
 _CHARS_PER_WORD = 7
-_TOKENS_PER_CHAR = {"en": 0.4, "zh": 2.0}
-"""English has about six characters a word and four a token; a small model's tokenizer takes two or three tokens for
-a Chinese character."""
+_TOKENS_PER_CHAR = 0.4
+_TOKENS_PER_DENSE_CHAR = 2.0
+_TOKENS_PER_FOREIGN_CHAR = 0.8
+"""English has about six characters a word and four a token; a small model's tokenizer takes two or three tokens for a
+Chinese character, and up to one for a letter of other languages. Room that is not used costs nothing."""
+_TRADITIONAL = frozenset({"hant", "tw", "hk", "mo"})
 
 
 def seen_before(row: SceneRow, turn_id: str, name: str) -> tuple[Turn, ...]:
@@ -65,13 +70,15 @@ def shown(turn: Turn) -> str:
 
 def prompt_language(row: SceneRow) -> Literal["en", "zh"]:
     """The language in which a teacher is spoken to: Chinese for Chinese rows, English for all others."""
-    return "zh" if row.language.split("-")[0].lower() == "zh" else "en"
+    return "zh" if primary(row.language) == "zh" else "en"
 
 
 def foreign(row: SceneRow) -> str:
-    """The row's language by name where a teacher is spoken to in another one, else empty."""
-    code = row.language.split("-")[0].lower()
-    return "" if code in {"en", "zh"} else LANGUAGES.get(code, row.language)
+    """The row's language by name where it is not quite the one in which a teacher is spoken to, else empty."""
+    code, *more = row.language.lower().split("-")
+    if code == "zh":
+        return "繁体中文" if _TRADITIONAL & {*more} else ""
+    return "" if code == "en" else LANGUAGES.get(code, row.language)
 
 
 def given_up(error: Rejected | Dropped, stage: str, turn_id: str) -> list[Refusal]:
@@ -88,13 +95,15 @@ def given_up(error: Rejected | Dropped, stage: str, turn_id: str) -> list[Refusa
 
 
 def num_chars(words: int, language: str) -> int:
-    """So many words in characters, with some room."""
-    return round(words * (CHARACTERS_PER_WORD * 1.2 if language == "zh" else _CHARS_PER_WORD))
+    """So many words of a language (BCP-47) in characters, with some room."""
+    return round(words * (CHARACTERS_PER_WORD * 1.2 if primary(language) in _DENSE else _CHARS_PER_WORD))
 
 
 def num_tokens(chars: int, language: str) -> int:
-    """So many characters in tokens, with some room."""
-    return round(chars * _TOKENS_PER_CHAR[language])
+    """So many characters of a language in tokens, with some room."""
+    code = primary(language)
+    dense = _TOKENS_PER_DENSE_CHAR if code in _DENSE else _TOKENS_PER_FOREIGN_CHAR
+    return round(chars * (_TOKENS_PER_CHAR if code == "en" else dense))
 
 
 def line_schema(most: int, *, least: int = 2, begins: str = "", deed: bool = False) -> dict[str, Any]:

@@ -145,7 +145,7 @@ class _Case:
     @property
     def chars(self) -> dict[Kind, int]:
         """The most characters of a new thought and of a new action."""
-        return {kind: num_chars(most, self.language) for kind, most in self.words.items()}
+        return {kind: num_chars(most, self.row.language) for kind, most in self.words.items()}
 
     @property
     def max_tokens(self) -> int:
@@ -153,7 +153,7 @@ class _Case:
         longest = max(sum(self.chars[slot] for slot in way if isinstance(slot, Kind)) for way in self.ways)
         replaced = sum(self.chars[bit.kind] for bit in self.bits if bit.kind is Kind.ROLE_THINKING)
         parts = len(self.bits) + MOST_NEW
-        return 32 + _TOKENS_PER_PART * parts + num_tokens(longest + replaced, self.language)
+        return 32 + _TOKENS_PER_PART * parts + num_tokens(longest + replaced, self.row.language)
 
     def relabels(self) -> dict[int, str]:
         """What pieces may become: an action a thought, a sentence that is not proven to be spoken an action."""

@@ -51,6 +51,8 @@ def open_sources(options: SynthOptions, size: int, told: Callable[[str], None]) 
         if not path.exists():
             raise InputError(f"{path}: is not there; look at its name")
     library = Library(options.out / "books")
+    for half in library.folder.glob("*.part"):
+        half.unlink()  # of a run that was killed
     slugs = _passages(options, library, size, told) if options.books else ()
     return Sources(
         library,

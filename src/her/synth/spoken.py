@@ -41,15 +41,17 @@ def words_at(text: str, start: int, end: int) -> tuple[Span, ...]:
     return tuple(spans)
 
 
-def speech(text: str, spans: Sequence[Span]) -> tuple[str, tuple[Span, ...]]:
+def speech(text: str, spans: Sequence[Span], after: int | None = None) -> tuple[str, tuple[Span, ...]]:
     """What is said in these places, in order, as one speech without blank lines, and the places as they then are.
+
+    `after` is where the same turn goes on speaking, behind a deed; None where this is the last of it.
 
     Every place's text stands in the speech as it is; between them there is one space (none in scripts that have
     none), and a comma or a stop where a reporting clause stood.
     """
     said, kept = "", []
     for number, (start, end) in enumerate(spans):
-        following = spans[number + 1][0] if number + 1 < len(spans) else None
+        following = spans[number + 1][0] if number + 1 < len(spans) else after
         goes_on = following is not None and _goes_on(text, end, following)
         last, stop = end, ""
         if not goes_on and end - start > 1 and text[end - 1] in _HANGING:

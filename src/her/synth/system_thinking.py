@@ -44,6 +44,9 @@ TERSE_DRAFT_TOKENS = 120
 """Tokens of a draft, at most; a draft that is cut there ends with its last whole sentence. Ours."""
 TERSE_WORDS = (15, 50)
 """Words of a plan for a terse teacher."""
+_FEWEST_CHARS = 30
+"""Characters that a schema asks of a plan at least. A bound near that of `plan_words` would be better, but together
+with the upper one and the pattern it is too much for llguidance, which then lets anything pass."""
 _SPARE = 4 / 3
 """How far beyond the words that are asked for a gate lets a plan go: models do not count."""
 
@@ -105,13 +108,11 @@ class SystemThinking(Stage[SceneRow, SceneRow]):
         call_id = f"{self.name}/{row.id}/{turn.id}"
         language = prompt_language(row)
         least, most = plan_words(self.options)
-        chars = num_chars(round(most * _SPARE), language)
-        max_tokens = 32 + num_tokens(chars, language)
+        chars = num_chars(round(most * _SPARE), row.language)
+        max_tokens = 32 + num_tokens(chars, row.language)
         # A small model that is held to the schema names the character, and so speaks of it.
         name = turn.speaker + ("" if is_spaceless(turn.speaker[-1]) else " ")
-        text = line_schema(
-            chars, least=least * (1 if language == "zh" else 4), begins=name if self.options.terse else ""
-        )
+        text = line_schema(chars, least=_FEWEST_CHARS, begins=name if self.options.terse else "")
         real = turn.turn.without(Kind.SYSTEM_THINKING)
 
         def read(data: Any) -> str:

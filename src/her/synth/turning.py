@@ -60,12 +60,15 @@ def turns(text: str, events: Iterable[Event]) -> tuple[TurnRow, ...]:
 
 def _row(text: str, turn: _Growing, id: str) -> TurnRow:
     pieces, spans = list[Piece](), list[Span]()
+    places = [event.spans[0][0] for event in turn.events if event.spans]
     for is_deed, run in groupby(turn.events, key=lambda event: bool(event.deed)):
         if is_deed:
             kind = Kind.SPEECH if turn.speaker == ENVIRONMENT else Kind.ROLE_ACTION
             pieces.append(Piece(kind=kind, text=_in_a_row([event.deed for event in run], kind)))
         else:
-            said, kept = speech(text, [span for event in run for span in event.spans])
+            said_here = [span for event in run for span in event.spans]
+            after = next((place for place in places if place > said_here[-1][0]), None)
+            said, kept = speech(text, said_here, after)
             pieces.append(Piece(kind=Kind.SPEECH, text=said))
             spans += kept
     heard_by = turn.said.heard_by if turn.said else None
