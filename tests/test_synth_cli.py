@@ -460,7 +460,7 @@ def test_ctrl_c_ends_it_with_a_word_and_the_same_command_goes_on(
                 time.sleep(0.01)
             process.send_signal(signal.SIGINT)
             out, err = process.communicate(timeout=30)
-    assert process.returncode == cli.FAILED
+    assert process.returncode == 128 + signal.SIGINT
     assert out == ""
     assert "the same command goes on" in err
     assert "Traceback" not in err

@@ -74,8 +74,8 @@ def run(argv: list[str]) -> int:
         return _quiet()
     except HerError as error:
         return _told(error)
-    except Exception:  # noqa: BLE001 - the one broad boundary: a stranger's error becomes one line and a file
-        return _surprised()
+    except Exception as error:  # noqa: BLE001 - the one broad boundary: a stranger's error becomes one line and a file
+        return _surprised(error)
     return DONE
 
 
@@ -97,16 +97,17 @@ def _told(error: HerError) -> int:
     if os.environ.get("HER_DEBUG"):
         traceback.print_exc()
     # A server's words may stand in the message; they must not steer the terminal.
-    said = "".join(c for c in str(error) if c.isprintable() or c == "\n")
+    words = "\n".join((str(error), *getattr(error, "__notes__", ())))
+    said = "".join(c for c in words if c.isprintable() or c == "\n")
     typer.echo(f"her: {said}", err=True)
     return BAD_INPUT if isinstance(error, (InputError, MissingExtra)) else FAILED
 
 
-def _surprised() -> int:
+def _surprised(error: Exception) -> int:
     if os.environ.get("HER_DEBUG"):
         traceback.print_exc()
         return FAILED
-    what = traceback.format_exc().strip().splitlines()[-1]
+    what = " ".join(line.strip() for line in traceback.format_exception_only(error))
     where = _write_traceback(traceback.format_exc())
     typer.echo(f"her: something broke that should not have: {what}", err=True)
     typer.echo(f"     {where}; `her --debug …` prints it here.", err=True)

@@ -28,6 +28,7 @@ class Options:
     context: int | None = None
     threads: int | None = None
     timeout: float | None = None
+    retries: int | None = None
 
     def given(self) -> set[str]:
         """Names of those that were said."""
@@ -52,14 +53,16 @@ def open_model(
     context: int | None = None,
     threads: int | None = None,
     timeout: float | None = None,
+    retries: int | None = None,
 ) -> Model:
     """The model at an address or alias; None asks HER_MODEL, then `her.toml`, then takes the bundled one.
 
-    `context` is in tokens, `timeout` in seconds. `key` None is looked up by host (`settings.key_for`).
+    `context` is in tokens, `timeout` in seconds, `retries` how often a server is asked again. `key` None is looked up
+    by host (`settings.key_for`).
     Raises InputError for an address of no known form (the message lists them) and for an option that its backend
     does not have, MissingExtra where the backend is not installed, ModelError where it cannot be opened.
     """
-    options = Options(key, context, threads, timeout)
+    options = Options(key, context, threads, timeout, retries)
     address = resolve(address)
     form = next((form for form in FORMS if form.fits(address)), None)
     if form is None:
@@ -109,9 +112,8 @@ def _open_endpoint(address: str, options: Options) -> Model:
         )
     base, name = address.split("#", 1)[0], url.fragment or None
     key = options.key or key_for(url.hostname)
-    if options.timeout is None:
-        return Endpoint(base, name, key=key)
-    return Endpoint(base, name, key=key, timeout=options.timeout)
+    given = {name: value for name in ("timeout", "retries") if (value := getattr(options, name)) is not None}
+    return Endpoint(base, name, key=key, **given)
 
 
 def _open_replay(address: str, _: Options) -> Model:
@@ -145,7 +147,7 @@ FORMS = (
         "a model of any OpenAI-compatible server",
         lambda a: a.startswith(("http://", "https://")),
         _open_endpoint,
-        frozenset({"key", "timeout"}),
+        frozenset({"key", "timeout", "retries"}),
     ),
     Form("replay:FILE", "recorded replies", lambda a: a.startswith("replay:"), _open_replay),
     Form("scripted[:TEXT]", "one fixed reply", lambda a: a == "scripted" or a.startswith("scripted:"), _open_scripted),

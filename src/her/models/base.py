@@ -8,7 +8,8 @@ from __future__ import annotations
 import hashlib
 import json
 from abc import ABC, abstractmethod
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
+from contextlib import aclosing, nullcontext
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Literal
@@ -120,9 +121,11 @@ class Model(ABC):
     ) -> Reply:
         """The whole reply at once; raises as `stream` does."""
         stream = self.stream(messages, sampling, prefill=prefill, constraint=constraint, call_id=call_id)
-        async for piece in stream:
-            if isinstance(piece, Reply):
-                return piece
+        # Left to the garbage collector, each generator would cost a task of its own.
+        async with aclosing(stream) if isinstance(stream, AsyncGenerator) else nullcontext():
+            async for piece in stream:
+                if isinstance(piece, Reply):
+                    return piece
         raise AssertionError(f"{self.address} ended a stream without a Reply")
 
     async def probe(self) -> None:  # noqa: B027 (most know from the start)

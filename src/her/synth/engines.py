@@ -10,8 +10,9 @@ from __future__ import annotations
 import asyncio
 import os
 import secrets
+import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -24,13 +25,16 @@ from her.models.address import open_model
 from her.rows.files import read_rows
 from her.rows.report import Price, Report, Snapshot
 from her.rows.run import RunOptions, Target, run
+from her.synth.locks import take
 from her.synth.stage import Stage
 
 RESTARTS = 20
 """How often one shard's task is begun again after its process has died; ours: a machine may be taken away now and
 then, and a shard that kills every process is to come to an end."""
-OBJECT_BYTES = 100 << 20
-"""Shared memory of a cluster of our own. Ray takes a third of the machine, and the tasks share next to nothing."""
+DYING = 10.0
+"""Seconds that a process may take to end after Ray has found it dead; its locks go last."""
+OBJECT_BYTES = 80 << 20
+"""Shared memory of a cluster of our own, near the least that Ray takes; the tasks share next to nothing."""
 
 Progress = Callable[[Snapshot], None]
 Shard = tuple[int, int]
@@ -96,7 +100,9 @@ async def _done(job: Job, teacher: Teacher, shard: Shard, progress: Progress | N
     options = RunOptions(
         limit=teacher.limit, total=job.size(shard), max_dropped=teacher.max_dropped, price=teacher.price
     )
-    model = open_model(teacher.address, key=teacher.key)
+    # A client that waits and asks again by itself would keep faults from the stage's own pace and report.
+    served = teacher.address.startswith(("http://", "https://"))
+    model = open_model(teacher.address, key=teacher.key, retries=0 if served else None)
     try:
         target = Target(job.folder, job.stage.name, shard)
         return await run(read_rows(job.rows, job.takes), job.stage.work, model, target, options, progress)
@@ -108,19 +114,24 @@ def _spread(ray: Any, workers: int, job: Job, teacher: Teacher, progress: Progre
     """Has the shards done by tasks, then joins them here."""
     shards = min(workers, job.size((1, 1)))
     each = replace(teacher, limit=teacher.limit and max(1, teacher.limit // workers))
-    task = ray.remote(max_retries=RESTARTS)(_here)
-    tasks = [task.remote((number, shards), job, each) for number in range(1, shards + 1)]
+    task = ray.remote(max_retries=RESTARTS)(_task)
     try:
-        ray.get(tasks)
+        ray.get([task.remote((number, shards), job, each) for number in range(1, shards + 1)])
     except ray.exceptions.RayTaskError as error:
         # What a task raised is ours; Ray hands it on wrapped in a class of its own.
         raise error.cause if isinstance(error.cause, Exception) else error from None
     except ray.exceptions.RayError as error:
         raise ModelError(f"Ray gave up on {job.stage.name}: {_line(error)}") from error
-    finally:
-        for one in tasks:
-            ray.cancel(one, force=True)
     return _here((1, 1), job, teacher, progress)
+
+
+def _task(shard: Shard, job: Job, teacher: Teacher) -> None:
+    journal = Target(job.folder, job.stage.name, shard).file("journal.jsonl")
+    if journal.exists():
+        with journal.open("ab") as file:
+            # A process that died with this shard may be on its way out still.
+            take(file, DYING)
+    _here(shard, job, teacher)
 
 
 @contextmanager
@@ -129,6 +140,7 @@ def _cluster(workers: int) -> Iterator[Any]:
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     # Else Ray warns at every start that a later Ray will treat GPUs otherwise.
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+    os.environ.setdefault("RAY_COLOR_PREFIX", "0")
     own = {"address": "local", "num_cpus": workers, "include_dashboard": False, "object_store_memory": OBJECT_BYTES}
     there = bool(os.environ.get("RAY_ADDRESS"))
     if not there and "RAY_AUTH_MODE" not in os.environ:
@@ -142,15 +154,17 @@ def _cluster(workers: int) -> Iterator[Any]:
     if ray.is_initialized():
         yield ray
         return
-    try:
-        ray.init(log_to_driver=False, logging_level="error", **({} if there else own))
-    except (ray.exceptions.RayError, OSError, RuntimeError, ValueError) as error:
-        todo = "look at RAY_ADDRESS" if there else "leave out --engine ray"
-        raise InputError(f"no Ray cluster can be had ({_line(error)}); {todo}") from error
-    try:
-        yield ray
-    finally:
-        ray.shutdown()
+    # Ray prints what became of a task to standard output, where results alone belong.
+    with redirect_stdout(sys.stderr):
+        try:
+            ray.init(log_to_driver=False, logging_level="error", **({} if there else own))
+        except (ray.exceptions.RayError, OSError, RuntimeError, ValueError) as error:
+            todo = "look at RAY_ADDRESS" if there else "leave out --engine ray"
+            raise InputError(f"no Ray cluster can be had ({_line(error)}); {todo}") from error
+        try:
+            yield ray
+        finally:
+            ray.shutdown()
 
 
 def _line(error: Exception) -> str:

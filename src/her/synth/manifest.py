@@ -5,17 +5,17 @@ Knows which options make another run of it. Refuses to know what a run does.
 
 from __future__ import annotations
 
-import contextlib
 import json
-import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 from her import __version__
 from her.errors import InputError, StorageError
 from her.models.address import resolve
 from her.rows.files import Writer
+from her.synth.locks import take
 from her.synth.options import SynthOptions
 from her.synth.stage import StageOptions
 
@@ -25,7 +25,7 @@ SCHEMA = 1
 """Version of a run's folder."""
 
 
-@contextlib.contextmanager
+@contextmanager
 def alone(folder: Path) -> Iterator[None]:
     """The folder of a run for this process alone, until the block ends; whoever else wants it waits.
 
@@ -41,8 +41,7 @@ def alone(folder: Path) -> Iterator[None]:
         why = error.strerror or error
         raise StorageError(f"{folder}: cannot be written ({why}); choose another folder with --out") from error
     with lock:
-        with contextlib.suppress(OSError):
-            _wait(lock)
+        take(lock)
         yield
 
 
@@ -98,15 +97,3 @@ def _fixed(options: SynthOptions, stage: StageOptions) -> dict[str, Any]:
 
 def _shown(value: Any) -> str:
     return json.dumps(value, ensure_ascii=False)
-
-
-if sys.platform == "win32":
-    import msvcrt
-
-    def _wait(file: BinaryIO) -> None:
-        msvcrt.locking(file.fileno(), msvcrt.LK_LOCK, 1)
-else:
-    import fcntl
-
-    def _wait(file: BinaryIO) -> None:
-        fcntl.flock(file, fcntl.LOCK_EX)

@@ -159,9 +159,9 @@ def _kept_well(answer: Answer, bits: dict[int, Bit], *, told: bool) -> list[Faul
         if bit.number not in kept and not (bit.kind is Kind.ROLE_THINKING and replaced):
             faults.append((Reason.MISSING, f"piece {bit.number} ({CALLED[bit.kind]}) is missing; keep it"))
     for part in answer.parts:
-        bit = bits.get(part.keep or 0)
-        if part.as_ and bit and not may_become(bit.kind, _KINDS[part.as_], told=told):
-            faults.append((Reason.WORDS_CHANGED, f"piece {bit.number} is {CALLED[bit.kind]} and stays that"))
+        meant = bits.get(part.keep or 0)
+        if part.as_ and meant and not may_become(meant.kind, _KINDS[part.as_], told=told):
+            faults.append((Reason.WORDS_CHANGED, f"piece {meant.number} is {CALLED[meant.kind]} and stays that"))
     return faults
 
 

@@ -16,7 +16,7 @@ from typing import Any, Protocol
 from urllib.parse import urlsplit
 
 from her.errors import InputError, MissingExtra
-from her.models.address import DEFAULT, resolve
+from her.models.address import DEFAULT, FORMS, open_model, resolve
 from her.models.settings import key_for
 from her.rows.files import Writer, read_rows
 from her.rows.record import SceneRow
@@ -80,6 +80,9 @@ def synthesise(options: SynthOptions, told: Told) -> Outcome:
     if options.engine == "ray":
         # A task may run anywhere, and has to find the same folder.
         options = replace(options, out=options.out.absolute())
+    for address in {resolve(options.model), resolve(options.reasoner or options.model)}:
+        if not any(form.fits(address) for form in FORMS):
+            open_model(address)  # says which forms there are, before anything is paid for
     set_up = _stage_options(options)
     with manifest.alone(options.out):
         manifest.check(options, set_up)
