@@ -33,9 +33,9 @@ from her.rows.files import Writer
 from her.rows.samples import CONFIGS
 from her.scene import bundled_scene
 from her.script import Script
-from her.synth.coser import Importer
-from her.synth.dataset import arrow_schema
-from her.synth.samples import MADE_FOR, SampleOptions, SampleReport, make_samples
+from her.synth.reading.coser import Importer
+from her.synth.samples.dataset import arrow_schema
+from her.synth.samples.samples import MADE_FOR, SampleOptions, SampleReport, make_samples
 
 MARKS = notation()
 THOUGHT, THOUGHT_END, ACTION, ACTION_END = (

@@ -25,13 +25,13 @@ from her.models.recorded import Scripted
 from her.rows.files import read_rows
 from her.rows.record import SceneRow
 from her.rows.run import Target, run
-from her.synth.book import Book, Chapter
-from her.synth.library import Library
-from her.synth.passages import passages
-from her.synth.reading import read_book
-from her.synth.scenes import Scenes, unify_names
-from her.synth.scenes import library as books_in
+from her.synth.reading.book import Book, Chapter
+from her.synth.reading.library import Library
+from her.synth.reading.novel import read_book
 from her.synth.stage import StageOptions
+from her.synth.staging.passages import passages
+from her.synth.staging.scenes import Scenes, unify_names
+from her.synth.staging.scenes import library as books_in
 
 sys.path.append(str(Path(__file__).resolve().parents[1] / "tests"))
 from scene_teacher import attribution

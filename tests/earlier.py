@@ -15,8 +15,8 @@ from her.rows.ask import Call, Rejected
 from her.rows.decode import decode
 from her.rows.record import Refusal, SceneRow, Source, TurnRow
 from her.scene import Character
-from her.synth.book import Book, Chapter
-from her.synth.library import Library
+from her.synth.reading.book import Book, Chapter
+from her.synth.reading.library import Library
 from her.turn import Kind, Segment, Turn
 
 PLAN, THOUGHT, ACTION, SPEECH = Kind

@@ -10,7 +10,7 @@ from typing import Any
 from her.rows.files import Writer
 from her.rows.record import Piece, SceneRow, Source, Step, TurnRow
 from her.scene import Scene
-from her.synth.samples import SampleOptions, SampleReport, make_samples
+from her.synth.samples.samples import SampleOptions, SampleReport, make_samples
 from her.turn import Dialogue, Kind
 
 PLAN, THOUGHT, ACTION, SPEECH = Kind

@@ -32,7 +32,7 @@ from her.checks import sentences
 from her.markup import notation
 from her.models.base import Message
 from her.models.recorded import Scripted
-from her.synth.arranging import layout_of, ways
+from her.synth.minds.arranging import layout_of, ways
 from her.turn import Kind
 
 RULES = {"scenes": "scenes", **{name: name for name in ("setting", "profiles", "settings")}}

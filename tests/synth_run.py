@@ -13,8 +13,8 @@ from pydantic import BaseModel
 from her.rows.record import Refusal, SceneRow, Source, Step, TurnRow
 from her.rows.report import Quarantined, Report
 from her.scene import Character
-from her.synth.book import Book, Chapter
-from her.synth.library import Library
+from her.synth.reading.book import Book, Chapter
+from her.synth.reading.library import Library
 from her.turn import ENVIRONMENT, Kind, Segment, Turn
 
 PLAN, THOUGHT, ACTION, SPEECH = Kind

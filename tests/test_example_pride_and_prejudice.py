@@ -24,9 +24,9 @@ from her.models.recorded import Row
 from her.rows.files import read_rows
 from her.rows.record import Refusal, SceneRow
 from her.synth.gates import acted, planned
-from her.synth.lived import seen_before
-from her.synth.reports import measure
-from her.synth.run_folder import RunFolder
+from her.synth.minds.lived import seen_before
+from her.synth.reports.measures import measure
+from her.synth.reports.run_folder import RunFolder
 from her.turn import Kind
 
 ROOT = Path(__file__).resolve().parent.parent

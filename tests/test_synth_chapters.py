@@ -9,11 +9,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from books import bodies, chinese, novel, prose, wrapped
-from her.synth.book import Chapter
-from her.synth.chapters import LONGEST_CHAPTER, PIECE, chapters
-from her.synth.headings import Heading, Level, heading, number_of
-from her.synth.manuscript import Mark
-from her.synth.plain import read_plain
+from her.synth.reading.book import Chapter
+from her.synth.reading.chapters import LONGEST_CHAPTER, PIECE, chapters
+from her.synth.reading.headings import Heading, Level, heading, number_of
+from her.synth.reading.manuscript import Mark
+from her.synth.reading.plain import read_plain
 
 ROMAN = ["I", "II", "III", "IV", "V", "VI", "VII", "VIII"]
 NOUNS = ["Coin", "River", "House", "Rain", "Letter", "Town", "Field", "Window"]

@@ -510,7 +510,9 @@ def test_publish_needs_samples(her: Her, whole: Path, tmp_path: Path) -> None:
 def test_without_the_pages_extra_the_run_is_done_and_says_so(
     her: Her, whole: Path, books: tuple[Path, Path], served: Served, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for name in [name for name in sys.modules if name.startswith(("her.pages", "her.synth.report_page", "matplotlib"))]:
+    for name in [
+        name for name in sys.modules if name.startswith(("her.pages", "her.synth.reports.page", "matplotlib"))
+    ]:
         monkeypatch.delitem(sys.modules, name)
     monkeypatch.setitem(sys.modules, "matplotlib", None)
     code, out, err = her(*argv(whole, books, served))

@@ -16,11 +16,11 @@ from hypothesis import strategies as st
 from her.checks.units import units
 from her.errors import SceneError
 from her.rows.record import SceneRow
-from her.synth.book import Book, Chapter
-from her.synth.contamination import Contamination, read_tests, tells, words
-from her.synth.coser import Importer
-from her.synth.library import Library
-from her.synth.samples import SampleReport
+from her.synth.reading.book import Book, Chapter
+from her.synth.reading.coser import Importer
+from her.synth.reading.library import Library
+from her.synth.samples.contamination import Contamination, read_tests, tells, words
+from her.synth.samples.samples import SampleReport
 from sampled import SPEECH, made, said, small
 
 LINES = [

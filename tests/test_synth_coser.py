@@ -16,9 +16,9 @@ from books import prose
 from her.errors import InputError, MissingExtra, StorageError
 from her.markup import render
 from her.rows.record import SceneRow
-from her.synth import hub
-from her.synth.coser import Importer
-from her.synth.library import Library
+from her.synth.reading import hub
+from her.synth.reading.coser import Importer
+from her.synth.reading.library import Library
 from her.turn import ENVIRONMENT, Kind, Segment, Turn
 
 THOUGHT, ACTION, SPEECH, PLAN = Kind.ROLE_THINKING, Kind.ROLE_ACTION, Kind.SPEECH, Kind.SYSTEM_THINKING

@@ -21,9 +21,9 @@ from her.models.base import Message
 from her.rows.parquet import read_parquet, read_samples
 from her.rows.record import SceneRow
 from her.rows.samples import CONFIGS, PoolRow, RlRow, SftRow, TestRow
-from her.synth.dataset import Sheet, arrow_schema
-from her.synth.publish import publish
-from her.synth.sample_report import SampleReport
+from her.synth.samples.dataset import Sheet, arrow_schema
+from her.synth.samples.publish import publish
+from her.synth.samples.report import SampleReport
 from sampled import PLAN, SPEECH, library, made, said, small
 
 

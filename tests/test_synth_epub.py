@@ -13,11 +13,11 @@ from hypothesis import strategies as st
 
 from books import CONTAINER, bodies, epub, epub_files, page, paragraphs, prose, zipped
 from her.errors import InputError
-from her.synth.chapters import chapters
-from her.synth.epub import read_epub
-from her.synth.hypertext import page_of
-from her.synth.manuscript import BREAK, Manuscript
-from her.synth.reading import read_book
+from her.synth.reading.chapters import chapters
+from her.synth.reading.epub import read_epub
+from her.synth.reading.hypertext import page_of
+from her.synth.reading.manuscript import BREAK, Manuscript
+from her.synth.reading.novel import read_book
 
 PAGES = {
     "cover.xhtml": page('<img src="cover.jpg" alt="A cover"/>'),

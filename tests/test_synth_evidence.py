@@ -30,7 +30,7 @@ from her.checks.units import units
 from her.errors import InputError
 from her.rows.record import SceneRow, TurnRow
 from her.scene import Character
-from her.synth.evidence import GAP, before, book_of, called, find_quote, is_named, is_quote, opening
+from her.synth.context.evidence import GAP, before, book_of, called, find_quote, is_named, is_quote, opening
 from her.turn import ENVIRONMENT, Segment, Turn
 
 

@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from her.errors import InputError, StorageError
-from her.synth.book import Book, Chapter
-from her.synth.library import Library
+from her.synth.reading.book import Book, Chapter
+from her.synth.reading.library import Library
 
 
 def book(text: str = "One.\n\nTwo.", title: str = "A Book", slug: str = "a-book") -> Book:

@@ -18,8 +18,8 @@ from her.models.recorded import Scripted
 from her.rows.files import read_rows
 from her.rows.record import SceneRow
 from her.rows.samples import SftRow
-from her.synth.book import Book
-from her.synth.library import Library
+from her.synth.reading.book import Book
+from her.synth.reading.library import Library
 from her.turn import ENVIRONMENT, Dialogue, Kind
 from stage_teacher import Served, serving
 from synthesis import STEPS, answered, argv, begun, data_of, hasten, killed, numbers, reports, rows, same, written

@@ -31,9 +31,9 @@ from her.rows.files import read_rows
 from her.rows.record import Refusal, SceneRow
 from her.rows.run import Target, run
 from her.scene import Character
-from her.synth.fields import Ground
-from her.synth.fields import spoken as language_name
-from her.synth.profiles import TERSE_WORDS, WORDS, Profiles
+from her.synth.context.fields import Ground
+from her.synth.context.fields import spoken as language_name
+from her.synth.context.profiles import TERSE_WORDS, WORDS, Profiles
 from her.synth.stage import StageOptions
 
 SETTING = "The harbour office after closing time, on a rainy evening in late February; Anna Weir is alone at her desk."

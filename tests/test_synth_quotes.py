@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from her.synth.quotes import Convention, Quote, convention_of, quotes
+from her.synth.reading.quotes import Convention, Quote, convention_of, quotes
 
 
 def said(text: str) -> list[str]:

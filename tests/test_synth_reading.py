@@ -12,13 +12,13 @@ from hypothesis import strategies as st
 
 from books import HEADERS, bodies, chinese, epub, gutenberg, novel, page, paragraphs, prose, wrapped
 from her.errors import InputError, StorageError
-from her.synth.decode import decode
-from her.synth.gutenberg import unframe
-from her.synth.layout import Layout, Parting
-from her.synth.layout import paragraphs as cut
-from her.synth.manuscript import clean
-from her.synth.plain import normalised, read_plain
-from her.synth.reading import read_book, title_of
+from her.synth.reading.decode import decode
+from her.synth.reading.gutenberg import unframe
+from her.synth.reading.layout import Layout, Parting
+from her.synth.reading.layout import paragraphs as cut
+from her.synth.reading.manuscript import clean
+from her.synth.reading.novel import read_book, title_of
+from her.synth.reading.plain import normalised, read_plain
 
 SAMPLES = {
     "fr": "— Où étiez-vous passé ? demanda le maître d'hôtel, étonné. La forêt s'éveillait ; l'œil du garçon brûlait. ",

@@ -20,11 +20,11 @@ from her.errors import InputError
 from her.rows.record import Evidence, Refusal, SceneRow, Source, TurnRow
 from her.rows.report import Quarantined
 from her.scene import Character
-from her.synth.beside import is_of, paired, scene_view
-from her.synth.example_page import LEAD, Planted, Preface, write_example
-from her.synth.report_page import TURNS, flow_svg, write_report
-from her.synth.reports import EXAMPLES, SAMPLES, markdown, measure, spread, summary, wrong
-from her.synth.run_folder import RunFolder
+from her.synth.reports.beside import is_of, paired, scene_view
+from her.synth.reports.example import LEAD, Planted, Preface, write_example
+from her.synth.reports.measures import EXAMPLES, SAMPLES, markdown, measure, spread, summary, wrong
+from her.synth.reports.page import TURNS, flow_svg, write_report
+from her.synth.reports.run_folder import RunFolder
 from her.turn import ENVIRONMENT, Kind
 from synth_run import (
     ACTION,

@@ -16,10 +16,10 @@ from her.checks import layouts
 from her.errors import ContextOverflow, ServerFault
 from her.models.recorded import Call as Told
 from her.rows.record import Piece, SceneRow, TurnRow
-from her.synth.arranging import answer_schema, earlier_layouts, forbidden, layout_of, variety, wanted, ways
-from her.synth.lived import foreign, num_chars, num_tokens
-from her.synth.pieces import MOST_PIECES, Answer, bare, bits_of, kinds_of, rebuilt, text_of, whole
-from her.synth.role_thinking import RoleThinking
+from her.synth.minds.arranging import answer_schema, earlier_layouts, forbidden, layout_of, variety, wanted, ways
+from her.synth.minds.lived import foreign, num_chars, num_tokens
+from her.synth.minds.pieces import MOST_PIECES, Answer, bare, bits_of, kinds_of, rebuilt, text_of, whole
+from her.synth.minds.role_thinking import RoleThinking
 from her.synth.stage import StageOptions
 from her.turn import Kind, Segment, Turn
 from minds import (

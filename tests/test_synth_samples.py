@@ -22,9 +22,9 @@ from her.rows.parquet import read_samples
 from her.rows.record import SceneRow
 from her.rows.samples import Context, PoolRow, RlRow, SftRow, TestRow
 from her.scene import Scene, bundled, bundled_scene
-from her.synth.lessons import Lessons
-from her.synth.sample_report import known_as
-from her.synth.samples import CASES
+from her.synth.samples.lessons import Lessons
+from her.synth.samples.report import known_as
+from her.synth.samples.samples import CASES
 from her.turn import ENVIRONMENT, Dialogue, Kind, Turn
 from sampled import ACTION, PLAN, SPEECH, THOUGHT, library, made, row_of, said, small
 from texts import ACTION as ACTION_MARK
@@ -328,7 +328,7 @@ def test_a_bad_row_leaves_the_earlier_data_set_as_it_was(tmp_path: Path) -> None
 
 
 def made_again(folder: Path) -> None:
-    from her.synth.samples import SampleOptions, make_samples
+    from her.synth.samples.samples import SampleOptions, make_samples
 
     make_samples(folder / "rows.jsonl", folder / "samples", SampleOptions())
 

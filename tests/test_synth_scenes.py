@@ -24,22 +24,22 @@ from her.rows.report import Price, Report
 from her.rows.run import Target, run
 from her.scene import Character
 from her.script import Script
-from her.synth.attribution import NOBODY, Attribution, Form, Why
-from her.synth.book import Book, Chapter
-from her.synth.casting import casting, spelling
-from her.synth.deeds import Told, tidy, told
 from her.synth.estimate import estimate, num_tokens
-from her.synth.hints import likely_names, named_beside
-from her.synth.library import Library
-from her.synth.passages import Passage, is_break, passages
-from her.synth.quotes import quotes
-from her.synth.reading import read_book
+from her.synth.reading.book import Book, Chapter
+from her.synth.reading.library import Library
+from her.synth.reading.novel import read_book
+from her.synth.reading.quotes import quotes
 from her.synth.reasons import Reason
-from her.synth.scenes import BEFORE_CHARS, Scenes, before, numbered, unify_names
-from her.synth.spoken import speech
 from her.synth.stage import StageOptions
-from her.synth.staging import Bars, Page, Staged, staged
-from her.synth.turning import Event, turns
+from her.synth.staging.attribution import NOBODY, Attribution, Form, Why
+from her.synth.staging.casting import casting, spelling
+from her.synth.staging.deeds import Told, tidy, told
+from her.synth.staging.hints import likely_names, named_beside
+from her.synth.staging.passages import Passage, is_break, passages
+from her.synth.staging.scenes import BEFORE_CHARS, Scenes, before, numbered, unify_names
+from her.synth.staging.spoken import speech
+from her.synth.staging.staged import Bars, Page, Staged, staged
+from her.synth.staging.turning import Event, turns
 from her.turn import ENVIRONMENT, Kind
 from scene_teacher import attribution, scene_teacher, two_speakers
 from test_prompts import check, written

@@ -32,7 +32,7 @@ from her.rows.files import read_rows
 from her.rows.record import Evidence, Refusal, SceneRow
 from her.rows.run import Target, run
 from her.scene import Character
-from her.synth.settings import FULL, TERSE, Settings, completed
+from her.synth.context.settings import FULL, TERSE, Settings, completed
 from her.synth.stage import StageOptions
 
 HOLT, ANNA = "settings/harbour/2/1/Captain Holt", "settings/harbour/2/1/Anna Weir"

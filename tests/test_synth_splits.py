@@ -13,10 +13,10 @@ from hypothesis import strategies as st
 from her.checks.units import units
 from her.errors import InputError
 from her.rows.record import SceneRow
-from her.synth.editions import Edition, same_author, same_book, title_key, works
 from her.synth.options import PURPOSES, SHARES
-from her.synth.samples import SampleOptions, SampleReport
-from her.synth.splits import Fingerprints, assign, by_purpose
+from her.synth.samples.editions import Edition, same_author, same_book, title_key, works
+from her.synth.samples.samples import SampleOptions, SampleReport
+from her.synth.samples.splits import Fingerprints, assign, by_purpose
 from sampled import SPEECH, library, made, said, small
 
 # -- one book, many titles -------------------------------------------------------------------------------------

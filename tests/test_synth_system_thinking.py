@@ -14,8 +14,8 @@ from her.models.base import Finish, Reply
 from her.models.recorded import Call as Told
 from her.models.recorded import Scripted
 from her.rows.record import SceneRow
+from her.synth.minds.system_thinking import Drafts, SystemThinking, plan_in, plan_words
 from her.synth.stage import StageOptions
-from her.synth.system_thinking import Drafts, SystemThinking, plan_in, plan_words
 from her.turn import Dialogue
 from minds import (
     ACTION,

@@ -18,10 +18,10 @@ from her.errors import InputError
 from her.models.recorded import Row
 from her.rows.files import Writer, read_rows
 from her.rows.report import Report, Snapshot
-from her.synth.example_page import Planted, Preface, write_example
 from her.synth.options import SynthOptions
 from her.synth.pipeline import synthesise
-from her.synth.run_folder import RunFolder
+from her.synth.reports.example import Planted, Preface, write_example
+from her.synth.reports.run_folder import RunFolder
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent.parent

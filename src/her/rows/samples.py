@@ -1,7 +1,7 @@
 """The rows that models are trained and judged on.
 
-Knows what each config of a data set holds: `her.synth.dataset` writes it as Parquet, `rows.parquet` reads it. Refuses
-to know how a prompt is made.
+Knows what each config of a data set holds: `her.synth.samples.dataset` writes it as Parquet, `rows.parquet` reads it.
+Refuses to know how a prompt is made.
 """
 
 from __future__ import annotations

@@ -125,7 +125,7 @@ def estimate_run(options: SynthOptions, *, as_json: bool) -> None:
 
 def report_run(folder: Path, *, as_json: bool) -> None:
     """Writes the page about a run and prints where it is; as JSON, what the page shows."""
-    from her.synth.report_page import summary, write_report  # noqa: PLC0415 - matplotlib is slow to load
+    from her.synth.reports.page import summary, write_report  # noqa: PLC0415 - matplotlib is slow to load
 
     if as_json:
         _print(summary(folder))
@@ -135,7 +135,7 @@ def report_run(folder: Path, *, as_json: bool) -> None:
 
 def publish_run(folder: Path, target: Path, *, licence: str, name: str) -> None:
     """Writes the dataset's folder and says what is in it."""
-    from her.synth.publish import publish  # noqa: PLC0415
+    from her.synth.samples.publish import publish  # noqa: PLC0415
 
     report = publish(folder, target, licence=licence, title=name)
     _say(f"{target}: {_counted(report.rows)}")

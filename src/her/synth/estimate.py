@@ -16,11 +16,11 @@ from pathlib import Path
 from her.checks.units import CHARACTERS_PER_WORD, SPACELESS
 from her.rows.record import SceneRow
 from her.rows.report import Price
-from her.synth.book import Book
-from her.synth.passages import passages
-from her.synth.scenes import Scenes
+from her.synth.reading.book import Book
 from her.synth.stage import StageOptions
-from her.synth.staging import Page
+from her.synth.staging.passages import passages
+from her.synth.staging.scenes import Scenes
+from her.synth.staging.staged import Page
 from her.turn import ENVIRONMENT
 
 LETTERS_PER_TOKEN = 4.0

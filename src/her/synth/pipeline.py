@@ -22,18 +22,18 @@ from her.rows.files import Writer, read_rows
 from her.rows.record import SceneRow
 from her.rows.report import Report, Snapshot
 from her.synth import manifest
+from her.synth.context.profiles import Profiles
+from her.synth.context.settings import Settings
 from her.synth.engines import Engine, Job, Teacher, local, on_ray
 from her.synth.estimate import Estimate, estimate
+from her.synth.minds.role_thinking import RoleThinking
+from her.synth.minds.system_thinking import Drafts, SystemThinking
 from her.synth.options import STAGES, SynthOptions
-from her.synth.passages import Passage
-from her.synth.profiles import Profiles
-from her.synth.role_thinking import RoleThinking
-from her.synth.samples import SampleOptions, SampleReport, make_samples
-from her.synth.scenes import Scenes, unify_names
-from her.synth.settings import Settings
+from her.synth.samples.samples import SampleOptions, SampleReport, make_samples
 from her.synth.sources import Sources, open_sources
 from her.synth.stage import Stage, StageOptions
-from her.synth.system_thinking import Drafts, SystemThinking
+from her.synth.staging.passages import Passage
+from her.synth.staging.scenes import Scenes, unify_names
 
 SMALL_MODEL = 1 << 30
 """A GGUF of fewer bytes than this is asked tersely: 0.5B parameters at four bits, which lose the thread of more."""
@@ -202,7 +202,7 @@ def _sample_options(options: SynthOptions) -> SampleOptions:
 
 def _page(folder: Path, told: Told) -> Path | None:
     """The report's page; None where the extra that draws it is not installed."""
-    from her.synth.report_page import write_report  # noqa: PLC0415 - matplotlib is slow to load, and an extra
+    from her.synth.reports.page import write_report  # noqa: PLC0415 - matplotlib is slow to load, and an extra
 
     try:
         return write_report(folder)

@@ -12,13 +12,13 @@ from pathlib import Path
 from her.errors import HerError, InputError, MissingExtra
 from her.rows.files import Writer
 from her.rows.record import Record
-from her.synth.book import Book
-from her.synth.coser import Importer
-from her.synth.hub import fetch
-from her.synth.library import Library
 from her.synth.options import SynthOptions
-from her.synth.passages import passages
-from her.synth.reading import read_book
+from her.synth.reading.book import Book
+from her.synth.reading.coser import Importer
+from her.synth.reading.hub import fetch
+from her.synth.reading.library import Library
+from her.synth.reading.novel import read_book
+from her.synth.staging.passages import passages
 
 PASSAGES = "passages.jsonl"
 SUFFIXES = (".epub", ".htm", ".html", ".txt")

@@ -1,0 +1,1 @@
+"""What stands around a scene: profiles and settings, from the text before it alone."""

@@ -1,0 +1,1 @@
+"""From scenes to the rows that models learn from, practise on and are judged by."""
