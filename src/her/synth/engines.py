@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import os
 import secrets
+import socket
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, redirect_stdout
@@ -17,6 +18,7 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from pydantic import BaseModel
 
@@ -33,6 +35,8 @@ RESTARTS = 20
 then, and a shard that kills every process is to come to an end."""
 DYING = 10.0
 """Seconds that a process may take to end after Ray has found it dead; its locks go last."""
+REACH = 10.0
+"""Seconds in which a cluster has to take a connection."""
 OBJECT_BYTES = 80 << 20
 """Shared memory of a cluster of our own, near the least that Ray takes; the tasks share next to nothing."""
 
@@ -157,6 +161,8 @@ def _cluster(workers: int) -> Iterator[Any]:
     # Ray prints what became of a task to standard output, where results alone belong.
     with redirect_stdout(sys.stderr):
         try:
+            if there:
+                _knock(os.environ["RAY_ADDRESS"])
             ray.init(log_to_driver=False, logging_level="error", **({} if there else own))
         except (ray.exceptions.RayError, OSError, RuntimeError, ValueError) as error:
             todo = "look at RAY_ADDRESS" if there else "leave out --engine ray"
@@ -165,6 +171,13 @@ def _cluster(workers: int) -> Iterator[Any]:
             yield ray
         finally:
             ray.shutdown()
+
+
+def _knock(address: str) -> None:
+    """Raises OSError where nobody is at a host and port; Ray itself would try for minutes, and say so every second."""
+    place = urlsplit(address if "://" in address else f"//{address}")
+    if place.hostname and place.port:
+        socket.create_connection((place.hostname, place.port), timeout=REACH).close()
 
 
 def _line(error: Exception) -> str:
