@@ -25,7 +25,8 @@ from her.rows.files import read_rows
 from her.rows.record import Refusal, SceneRow
 from her.synth.gates import acted, planned
 from her.synth.minds.lived import seen_before
-from her.synth.reports.measures import measure
+from her.synth.reports.measures import markdown, measure, summary
+from her.synth.reports.page import flow_svg
 from her.synth.reports.run_folder import RunFolder
 from her.turn import Kind
 
@@ -182,7 +183,7 @@ class TestThePage:
     def test_it_is_light_and_says_whose_words_these_are(self) -> None:
         text = (HERE / "page.html").read_text("utf-8")
         assert len(text.encode()) < 700_000
-        assert "in the public domain" in text and "authored by hand" in text and "recorded teacher" in text
+        assert "in the public domain" in text and "authored for this project" in text and "recorded teacher" in text
         for row in ROWS:
             assert row.title in text
         assert all(error.reason in text for error in make.ERRORS)
@@ -238,7 +239,7 @@ class TestTheRun:
         self, novel: Path, tmp_path: Path, about: dict[str, object] | None
     ) -> None:
         rows = [json.loads(line) for line in (HERE / "teacher.jsonl").read_text("utf-8").splitlines()]
-        assert rows[0].pop("model")["address"] == "authored by hand"
+        assert rows[0].pop("model")["address"] == "authored"
         if about is not None:
             rows[0]["model"] = about
         other = tmp_path / "other.jsonl"
@@ -246,6 +247,11 @@ class TestTheRun:
         made = run(commands()[0], novel, tmp_path / "run", chapters="4", model=f"replay:{other}")
         (row,) = made.rows()
         assert row.model_copy(update={"lineage": ROWS[4].lineage}) == ROWS[4]
+
+    def test_the_figures_in_the_documentation_are_its_counters(self, clean: RunFolder) -> None:
+        counted = summary(clean.path)
+        assert markdown(counted) in (ROOT / "docs" / "synthesis.md").read_text("utf-8"), "write there what is counted"
+        assert flow_svg(counted) == (ROOT / "docs" / "synthesis.svg").read_text("utf-8"), "write it anew"
 
 
 class TestThePlantedErrors:

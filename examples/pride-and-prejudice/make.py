@@ -35,7 +35,7 @@ PREFACE = Preface(
     title="Pride and Prejudice, with the minds in it",
     about=(
         "The novel is Jane Austen’s and in the public domain; these are six scenes of its first five chapters. The "
-        "thoughts, plans and profiles are not hers, nor are the deeds that are marked +. They were authored by hand "
+        "thoughts, plans and profiles are not hers, nor are the deeds that are marked +. They were authored "
         "for this project, as a recorded teacher: the program put its questions, the recording answered in a model’s "
         "place, and every answer went through the gates. So the page shows what the data is to be like, and not how "
         "well some model makes it. The words that are said aloud were taken from the book by their place, misprints "
