@@ -37,7 +37,7 @@ def own_home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Monke
     """Chats, keys and settings of a test never touch the person's own; the model's cache is shared."""
     home = tmp_path_factory.mktemp("home")
     monkeypatch.setenv("HER_HOME", str(home))
-    for name in ("HER_MODEL", "OPENAI_API_KEY"):
+    for name in ("HER_MODEL", "OPENAI_API_KEY", "HER_DEBUG"):
         monkeypatch.delenv(name, raising=False)
     return home
 

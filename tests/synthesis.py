@@ -19,7 +19,6 @@ from typing import Any
 import pytest
 
 from her import cli
-from her.models import wire
 from her.rows.run import RunOptions
 from her.synth import engines
 from stage_teacher import Served
@@ -33,7 +32,6 @@ STEPS = ("scenes", "profiles", "role-thinking", "system-thinking", "settings")
 def hasten(patch: pytest.MonkeyPatch) -> None:
     """No long patience with a server that fails."""
     patch.setattr(engines, "RunOptions", partial(RunOptions, patience=0.01))
-    patch.setattr(wire, "FIRST_WAIT", 0.01)
 
 
 def argv(out: Path, books: Sequence[Path], served: Served, *flags: str) -> list[str]:

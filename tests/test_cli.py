@@ -18,6 +18,7 @@ from chatting import written
 from her import __version__, cli, doctor
 from her.chat import opening
 from her.chat.store import Store
+from her.cli.chat import LATEST
 from her.errors import HerError, InputError, MissingExtra, ModelError, StorageError
 from her.markup import notation
 from her.models import weights
@@ -161,7 +162,7 @@ def test_without_a_command_it_is_chat_with_chat_s_flags(her: Her) -> None:
     _, out, _ = her("--as", "Darcy", "--model", REPLY, "--once", "Shall we?")
     assert out == "Elizabeth Bennet: (gives her hand) With pleasure, sir.\n"
     assert her("--debug", "--json")[2].endswith("her chat export ID\n")
-    assert cli.LATEST == opening.LATEST
+    assert LATEST == opening.LATEST
 
 
 @pytest.mark.parametrize("as_json", [False, True])

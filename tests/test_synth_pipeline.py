@@ -17,11 +17,15 @@ from her.models.base import Message
 from her.models.recorded import Scripted
 from her.rows.files import read_rows
 from her.rows.record import SceneRow
+from her.rows.run import Target, run
 from her.rows.samples import SftRow
 from her.synth.reading.book import Book
 from her.synth.reading.library import Library
+from her.synth.stage import StageOptions
+from her.synth.staging.passages import Passage
+from her.synth.staging.scenes import Scenes
 from her.turn import ENVIRONMENT, Dialogue, Kind
-from stage_teacher import Served, serving
+from stage_teacher import Served, serving, teacher
 from synthesis import STEPS, answered, argv, begun, data_of, hasten, killed, numbers, reports, rows, same, written
 
 PLAYS = ("final_King_Lear_notext.json", "final_Othello_notext.json")
@@ -251,6 +255,13 @@ def test_a_journal_plays_its_stage_back(whole: Path, served: Served, books: tupl
     assert [row | {"lineage": 0} for row in played] == [row | {"lineage": 0} for row in was]
 
 
+async def test_the_teacher_in_this_process_says_what_its_server_says(whole: Path, tmp_path: Path) -> None:
+    stage = Scenes(StageOptions(), whole / "books")
+    await run(read_rows(whole / "passages.jsonl", Passage), stage.work, teacher(), Target(tmp_path, stage.name))
+    played, was = (list(rows(folder / "rows.jsonl")) for folder in (tmp_path, whole / "scenes"))
+    assert [row | {"lineage": 0} for row in played] == [row | {"lineage": 0} for row in was]
+
+
 # -- which sources ----------------------------------------------------------------------------------------------
 
 
@@ -301,6 +312,8 @@ def test_another_model_may_draft_the_plans(
         assert cli.run(arguments) == 0
         assert {name.partition("/")[0] for name in other.asked} == {"draft"}
         assert "draft" not in {name.partition("/")[0] for name in served.asked[asked:]}
+        shown = json.loads((folder / "drafts" / "report.json").read_text(encoding="utf-8"))
+        assert shown["rows_out"] == 3 and shown["calls"] + shown["from_journal"] == len(other.asked)
         before, asked = data_of(folder), len(served.asked) + len(other.asked)
         assert cli.run(arguments) == 0
         assert (data_of(folder), len(served.asked) + len(other.asked)) == (before, asked)

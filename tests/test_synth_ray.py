@@ -178,7 +178,9 @@ def test_a_command_that_is_killed_takes_its_cluster_along_and_can_go_on(tmp_path
             while not answered(tmp_path / "run"):
                 time.sleep(0.02)
             command.process.send_signal(how)
-            command.process.communicate(timeout=60)
+            _, err = command.process.communicate(timeout=60)
+            assert "Traceback" not in err
+            assert ("the same command goes on" in err) == (how is signal.SIGINT)
             # Without a word of farewell Ray's own agents look for their cluster for a minute.
             assert command.gone(100 if how is signal.SIGKILL else 20) == {}
         had, asked = answered(tmp_path / "run"), len(slow.asked)
