@@ -22,9 +22,22 @@ A message says what happened, where, and what to do about it.
 
 from __future__ import annotations
 
+from typing import Any
+
 
 class HerError(Exception):
-    """The root: any error that HER raises on purpose."""
+    """The root: any error that HER raises on purpose; it can be sent from one process to another."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # Python would call the class with the message alone, and not every one of these takes just that.
+        return _again, (type(self), self.args, self.__dict__)
+
+
+def _again(kind: type[HerError], args: tuple[object, ...], state: dict[str, object]) -> HerError:
+    error = kind.__new__(kind)
+    error.args = args
+    error.__dict__.update(state)
+    return error
 
 
 class InputError(HerError, ValueError):
