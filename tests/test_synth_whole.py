@@ -19,7 +19,8 @@ from her.synth.options import STAGES
 
 def reports(folder: Path) -> Iterator[Report]:
     for stage in STAGES[:-1]:
-        yield Report.model_validate_json((folder / stage / "report.json").read_text("utf-8"))
+        if stage != "drafts":
+            yield Report.model_validate_json((folder / stage / "report.json").read_text("utf-8"))
 
 
 @pytest.mark.long
@@ -36,10 +37,11 @@ def test_a_chapter_goes_through_every_stage(
     assert cli.run(["synth", "run", *arguments]) in {0, 3}
     for report in reports(tmp_path / "run"):
         assert report.rows_in == report.kept + report.repaired + report.dropped
-    for row in read_rows(tmp_path / "run" / "settings" / "rows.jsonl", SceneRow):
+    came = list(read_rows(tmp_path / "run" / "settings" / "rows.jsonl", SceneRow))
+    for row in came:
         for turn in row.turns:
             read = parse(render(turn.turn, name=True), speaker=turn.speaker).turn
             assert read.segments == turn.turn.segments, turn.id
     samples = json.loads((tmp_path / "run" / "samples" / "report.json").read_text("utf-8"))
-    assert samples["rows"]["roleplay-sft-plain"] or not any(report.rows_out for report in reports(tmp_path / "run"))
+    assert bool(samples["rows"]["roleplay-sft-plain"]) == bool(came)
     assert (tmp_path / "run" / "report.html").is_file()
