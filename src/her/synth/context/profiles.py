@@ -41,7 +41,7 @@ from her.synth.stage import Stage, named
 
 WORDS = {"setting": 160, "profile": 90, "background": 110, "motivation": 70, "opening_thought": 40}
 TERSE_WORDS = {"setting": 60, "profile": 35, "motivation": 25}
-"""Most words of each field, about the size of those in CoSER's test set; a terse run has no others."""
+"""Most words of each field, ours; a terse run has no others."""
 TERSE_CHARS = 1500
 """Most characters of earlier text that a terse run shows."""
 
