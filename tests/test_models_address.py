@@ -12,7 +12,7 @@ import pytest
 
 from her.errors import InputError, StorageError
 from her.models import settings
-from her.models.address import ADDRESS_FORMS, open_model, resolve
+from her.models.address import ADDRESS_FORMS, BUNDLED, open_model, resolve
 from her.models.base import Message, Sampling
 from her.models.settings import KEY_VARIABLES, key_for, load_settings, save_key
 
@@ -65,7 +65,13 @@ def test_keys_in_addresses_are_refused_and_not_repeated(address: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("address", "options"), [("scripted", {"threads": 2}), ("mini", {"key": "k"}), ("http://h/v1#x", {"context": 9})]
+    ("address", "options"),
+    [
+        ("scripted", {"threads": 2}),
+        ("mini", {"key": "k"}),
+        ("a.gguf+b.gguf", {"retries": 2}),
+        ("http://h/v1#x", {"context": 9}),
+    ],
 )
 def test_an_option_without_use_is_refused(address: str, options: dict[str, int | str]) -> None:
     with pytest.raises(InputError, match=next(iter(options))):
@@ -152,7 +158,8 @@ def test_a_broken_key_file_is_named_and_not_repeated(text: str) -> None:
 
 
 @pytest.mark.model
-def test_mini_opens_the_bundled_model(mini_path: Path) -> None:
-    model = open_model("mini", context=1024, threads=1)
-    assert (model.address, model.context, model.prefills, model.constrains) == ("mini", 1024, True, True)
+@pytest.mark.parametrize("address", BUNDLED)
+def test_mini_opens_the_bundled_model(mini_path: Path, address: str) -> None:
+    model = open_model(address, context=1024, threads=1)
+    assert (model.address, model.context, model.prefills, model.constrains) == (address, 1024, True, True)
     asyncio.run(model.close())

@@ -25,7 +25,7 @@ from her.coser import load_cases
 from her.errors import InputError, UnknownName
 from her.grammar import SMALL, Limits
 from her.models import weights
-from her.models.address import DEFAULT, open_model, resolve
+from her.models.address import BUNDLED, open_model, resolve
 from her.models.base import Model
 from her.models.recorded import Recorder
 from her.scene import Scene, bundled, bundled_scene, load_scene
@@ -81,7 +81,7 @@ async def opened(options: ChatOptions, told: Console) -> AsyncIterator[tuple[Ses
     casting = None if scene is None else pick_casting(options, scene)
     if options.resume:
         _nothing_else(options)
-    limits = SMALL if resolve(options.model) == DEFAULT else Limits()
+    limits = SMALL if resolve(options.model) in BUNDLED else Limits()
     actor = ActorOptions(plan=options.plan, constraint=options.constraint, limits=limits)
     with Store() as store:
         chat_id = latest_chat(store, options.resume) if options.resume else None
@@ -134,7 +134,7 @@ def _changed(left: ActorOptions, options: ChatOptions) -> ActorOptions:
 
 def _model(options: ChatOptions, told: Console) -> Model:
     address = resolve(options.model)
-    if address == DEFAULT:
+    if address in BUNDLED:
         pull_weights(told=told)
     model = open_model(address, key=options.key)
     return Recorder(model, options.record) if options.record is not None else model

@@ -5,19 +5,26 @@ Knows one table of address forms. Refuses to know how any backend works: each is
 
 from __future__ import annotations
 
+import hashlib
 import os
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, fields
 from pathlib import Path
 from urllib.parse import urlsplit
 
 from her.errors import InputError
+from her.models.adapter import Adapter, packaged, read_adapter
 from her.models.base import Model
 from her.models.settings import key_for, load_settings
 
 # ruff: noqa: PLC0415  (a backend is loaded only where an address asks for it: torch takes seconds, an extra may be missing)
 
 DEFAULT = "mini"
+BUNDLED = (DEFAULT, "mini-base")
+"""Addresses that open the model which HER brings along."""
+
+_PLUS = re.compile(r"(?<=\.gguf)\+(?=.+\.gguf$)", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,17 +89,40 @@ def resolve(address: str | None) -> str:
     return settings.models.get(address, address)
 
 
-def _open_mini(address: str, options: Options) -> Model:
-    from her.models.embedded import Embedded
-    from her.models.weights import pull
-
-    return Embedded(pull(), address=address, context=options.context, threads=options.threads)
+def _open_bundled(address: str, options: Options) -> Model:
+    return _on_bundled(address, options, packaged() if address == DEFAULT else None)
 
 
 def _open_gguf(address: str, options: Options) -> Model:
+    path = Path(address).expanduser()
+    adapter = read_adapter(path)
+    return _on_bundled(address, options, adapter) if adapter else _embedded(address, options, path)
+
+
+def _open_pair(address: str, options: Options) -> Model:
+    path, other = (Path(part).expanduser() for part in _PLUS.split(address, 1))
+    adapter = read_adapter(other)
+    if adapter is None or read_adapter(path) is not None:
+        raise InputError(f"{address}: a whole model belongs before the +, and an adapter behind it")
+    if adapter.base_sha256 is not None:
+        with path.open("rb") as file:
+            adapter.check_base(hashlib.file_digest(file, "sha256").hexdigest(), str(path))
+    return _embedded(address, options, path, adapter.path)
+
+
+def _on_bundled(address: str, options: Options, adapter: Adapter | None) -> Model:
+    from her.models.weights import GGUF_SHA256, TITLE, pull
+
+    if adapter is None:
+        return _embedded(address, options, pull())
+    adapter.check_base(GGUF_SHA256, f"the bundled {TITLE}")
+    return _embedded(address, options, pull(), adapter.path)
+
+
+def _embedded(address: str, options: Options, path: Path, adapter: Path | None = None) -> Model:
     from her.models.embedded import Embedded
 
-    return Embedded(Path(address).expanduser(), address=address, context=options.context, threads=options.threads)
+    return Embedded(path, address=address, adapter=adapter, context=options.context, threads=options.threads)
 
 
 def _open_transformers(address: str, _: Options) -> Model:
@@ -134,8 +164,34 @@ def _open_scripted(address: str, _: Options) -> Model:
 _ENGINE = frozenset({"context", "threads"})
 
 FORMS = (
-    Form("mini", "the small model that HER brings along, in this process", lambda a: a == "mini", _open_mini, _ENGINE),
-    Form("FILE.gguf", "any GGUF file, in this process", lambda a: a.lower().endswith(".gguf"), _open_gguf, _ENGINE),
+    Form(
+        DEFAULT,
+        "the small model that HER brings along, in this process",
+        lambda a: a == DEFAULT,
+        _open_bundled,
+        _ENGINE,
+    ),
+    Form(
+        BUNDLED[1],
+        "the bundled model as it was published, without HER's adapter",
+        lambda a: a == BUNDLED[1],
+        _open_bundled,
+        _ENGINE,
+    ),
+    Form(
+        "BASE.gguf+ADAPTER.gguf",
+        "a GGUF file with a LoRA adapter, in this process",
+        lambda a: _PLUS.search(a) is not None,
+        _open_pair,
+        _ENGINE,
+    ),
+    Form(
+        "FILE.gguf",
+        "any GGUF file, in this process; an adapter goes on the bundled model",
+        lambda a: a.lower().endswith(".gguf"),
+        _open_gguf,
+        _ENGINE,
+    ),
     Form(
         "hf:ORG/NAME",
         "a model of the Hugging Face hub, by transformers",

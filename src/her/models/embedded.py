@@ -1,4 +1,4 @@
-"""A GGUF model run inside this process by a prebuilt llama.cpp.
+"""A GGUF model, with a LoRA adapter or without, run inside this process by a prebuilt llama.cpp.
 
 Knows the engine: its threads, its prompt cache, its chat templates, its faults. Every prompt goes in as token ids,
 so that what a person types can never become a control token. Refuses to know what the text means.
@@ -27,6 +27,7 @@ from her.errors import BadAnswer, ContextOverflow, InputError, ModelError
 from her.models.base import Constraint, Finish, Message, Model, Reply, Sampling, Usage
 from her.models.prefill import safe_prefill
 from her.models.template import marked, prompt_ids
+from her.models.weights import GGUF_NAME
 
 DEFAULT_CONTEXT = 8192
 """Tokens; what the bundled model was trained for. A model trained for fewer gets its own window."""
@@ -59,21 +60,24 @@ class Embedded(Model):
         path: Path,
         *,
         address: str | None = None,
+        adapter: Path | None = None,
         context: int | None = None,
         threads: int | None = None,
         cache_mib: int = 512,
     ) -> None:
         """Loads the file: about a second for the bundled model.
 
+        `adapter` is a LoRA in GGUF, applied in full; that it was made for this file is the caller's to check.
         `context` is the wanted window in tokens, never more than the model was trained for; None is 8192.
         `threads` None is HER_THREADS, or else the physical cores that this process may use.
         `cache_mib` is memory for evaluated prompts, so that every mind in a scene finds its own again.
         Raises InputError for a path that holds no GGUF, ModelError for one that cannot be loaded.
         """
         self.address = address or str(path)
-        self._penalty = BUNDLED_REPEAT_PENALTY if address == "mini" else 1.0
+        self._penalty = BUNDLED_REPEAT_PENALTY if path.name == GGUF_NAME else 1.0
         self._key = secrets.token_urlsafe()
-        self._server: Any = _load(_checked(path), self._key, context or DEFAULT_CONTEXT, threads, cache_mib)
+        adapter = adapter and _checked(adapter)
+        self._server: Any = _load(_checked(path), adapter, self._key, context or DEFAULT_CONTEXT, threads, cache_mib)
         self._port = urlsplit(self._server.listening_address).port
         self._ids = lru_cache(maxsize=1024)(self._tokenize)
         self._worker = ThreadPoolExecutor(max_workers=1, thread_name_prefix="her-engine")
@@ -256,9 +260,13 @@ def _checked(path: Path) -> Path:
     return path
 
 
-def _load(path: Path, key: str, context: int, threads: int | None, cache_mib: int) -> xllamacpp.Server:
+def _load(
+    path: Path, adapter: Path | None, key: str, context: int, threads: int | None, cache_mib: int
+) -> xllamacpp.Server:
     params = xllamacpp.CommonParams()
     params.model.path = str(path)
+    if adapter:
+        params.lora_adapters = [xllamacpp.CommonAdapterLoraInfo(str(adapter), 1.0)]
     params.n_ctx = context
     params.n_batch = params.n_ubatch = BATCH
     # One slot and a cache in memory: each prompt is set aside when another mind's comes, and found again by its
@@ -275,9 +283,10 @@ def _load(path: Path, key: str, context: int, threads: int | None, cache_mib: in
         return xllamacpp.Server(params)
     except (RuntimeError, MemoryError) as fault:  # the engine gives no reason of its own
         size = path.stat().st_size / 2**20
+        also = f", {adapter} is no adapter for it" if adapter else ""
         raise ModelError(
-            f"{path} could not be loaded: it is broken or cut short, of a kind this engine does not know, or there is "
-            f"too little memory for its {size:.0f} MiB and a window of {context} tokens. "
+            f"{path} could not be loaded: it is broken or cut short, of a kind this engine does not know{also}, or "
+            f"there is too little memory for its {size:.0f} MiB and a window of {context} tokens. "
             "Fetch it again, or try a smaller model or window"
         ) from fault
 

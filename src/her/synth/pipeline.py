@@ -16,7 +16,7 @@ from typing import Any, Protocol
 from urllib.parse import urlsplit
 
 from her.errors import InputError, MissingExtra
-from her.models.address import DEFAULT, FORMS, open_model, resolve
+from her.models.address import BUNDLED, FORMS, open_model, resolve
 from her.models.settings import key_for
 from her.rows.files import Writer, read_rows
 from her.rows.record import SceneRow
@@ -124,7 +124,7 @@ def _engine(options: SynthOptions) -> AbstractContextManager[Engine]:
 def _stage_options(options: SynthOptions) -> StageOptions:
     address = resolve(options.model)
     path = Path(address).expanduser()
-    small = address == DEFAULT or (path.suffix.lower() == ".gguf" and path.is_file() and _size(path) < SMALL_MODEL)
+    small = address in BUNDLED or (path.suffix.lower() == ".gguf" and path.is_file() and _size(path) < SMALL_MODEL)
     terse = small if options.terse is None else options.terse
     plain = StageOptions(seed=options.seed, terse=terse)
     return StageOptions(
