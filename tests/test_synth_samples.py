@@ -204,7 +204,7 @@ def test_test_rows_hold_whole_scenes(tmp_path: Path) -> None:
     assert SceneRow.model_validate_json(sample.row).turns == row.turns
     assert (sample.characters, sample.turns, sample.setting) == (("Ann", "Bob"), 5, "A room.")
     assert report.rows["roleplay-sft"] == {"test": 3} and report.rows["roleplay-rl"] == {"test": 4}
-    assert report.scenes == {"sft": 0, "reward": 0, "rl": 0, "test": 1}
+    assert report.scenes == {"sft": 0, "reward": 0, "rl": 0, "validation": 0, "test": 1}
 
 
 def test_test_scenes_come_out_in_cosers_shape_and_go_in_again(tmp_path: Path) -> None:

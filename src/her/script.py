@@ -160,6 +160,20 @@ class Script:
         return "" if self.scene.spoken == "English" else self.scene.spoken
 
 
+def without_oldest(messages: Sequence[Message], exchanges: int) -> tuple[Message, ...]:
+    """A prompt's messages without so many of its oldest exchanges, as `Script.messages` would write what is left.
+
+    An exchange is a user message and the own turn that answers it; the system message and the last user message stay.
+    """
+    if not exchanges:
+        return tuple(messages)
+    system, *history = messages
+    first, *rest = history[2 * exchanges :]
+    start = prompt("history/start")
+    heard = start if first.content == prompt("history/again") else f"{start}\n\n{first.content}"
+    return (system, Message("user", heard), *rest)
+
+
 async def cut_point(count: Callable[[int], Awaitable[int | None]], num_turns: int, room: int) -> int:
     """How many of the oldest turns to drop from a prompt that is too long, at most all but the last.
 

@@ -67,6 +67,14 @@ class Tokens:
             raise InputError(f"the chat template of {self._address} refuses these messages: {error}") from error
         return prompt_ids(text.removesuffix(_END), messages, self._spelled, address=self._address)
 
+    def finished(self, messages: Sequence[Message]) -> list[int]:
+        """Ids of a finished row up to the end token of its last message; empty where the template writes none."""
+        text: str = self._tokenizer.apply_chat_template(marked(messages), tokenize=False, enable_thinking=False)
+        ids, _ = prompt_ids(text, messages, self._spelled, address=self._address)
+        while ids and ids[-1] not in self.ends:
+            ids.pop()
+        return ids
+
     def _spelled(self, text: str, *, control: bool, first: bool = False) -> list[int]:
         return self.ids(text, plain=not control)
 

@@ -17,10 +17,11 @@ from her.rows.report import Price
 
 STAGES = ("scenes", "profiles", "role-thinking", "drafts", "system-thinking", "settings", "samples")
 """In the order in which they run; `drafts` only where another model makes them."""
-PURPOSES = ("sft", "reward", "rl", "test")
+PURPOSES = ("sft", "reward", "rl", "validation", "test")
 """What a book's rows are for, in the order in which books are given out; no book serves two."""
 SHARES = {"sft": 0.45, "reward": 0.25, "rl": 0.2, "test": 0.1}
-"""Share of the scenes that each purpose should get; a choice of ours, near the sizes in HER's release."""
+"""Share of the scenes that each purpose should get; a choice of ours, near the sizes in HER's release. Books for
+validation are set apart only where it is asked for."""
 
 
 @dataclass(frozen=True)

@@ -101,6 +101,8 @@ def _splits(report: SampleReport) -> str:
     total = sum(report.shares.values()) or 1
     for purpose, scenes in report.scenes.items():
         share = report.shares.get(purpose, 0) / total
+        if not share and not scenes:
+            continue
         turns = report.turns[purpose].with_plan + report.turns[purpose].without_plan
         lines.append(f"| {purpose} | {works[purpose]:,} | {scenes:,} | {turns:,} | {share:.0%} of the scenes |")
     lines += ["", f"Assigned with seed {report.seed}. The split `test` of every config is of the purpose `test`."]

@@ -33,9 +33,11 @@ MADE_FOR = {
     "sft": ("roleplay-sft", "roleplay-sft-plain"),
     "reward": ("reward-pool",),
     "rl": ("roleplay-rl",),
+    "validation": ("roleplay-sft", "roleplay-sft-plain"),
     "test": tuple(CONFIGS),
 }
-"""The configs that a purpose's books fill: the split `train`, or `test` for books that nothing is trained on."""
+"""The configs that a purpose's books fill: the split `train`, or `validation` or `test` for books that nothing is
+trained on."""
 CASES = "coser-test.json"
 """The test scenes in the shape of CoSER's test set, beside the rows of `test`."""
 CHECKED = "contamination.json"
@@ -122,7 +124,7 @@ class _Sheets:
 
     def add(self, lessons: Lessons, lesson: Lesson, purpose: str) -> None:
         """Writes the rows that a purpose makes of one lesson."""
-        split = "test" if purpose == "test" else "train"
+        split = purpose if purpose in {"validation", "test"} else "train"
         configs = MADE_FOR[purpose]
         if "roleplay-sft" in configs and lesson.planned:
             self._sheet("roleplay-sft", split).add(lessons.sft(lesson, plan=True), lesson.chars)
