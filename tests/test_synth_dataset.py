@@ -19,8 +19,9 @@ from hypothesis import strategies as st
 from her.errors import InputError, StorageError
 from her.models.base import Message
 from her.rows.parquet import read_parquet, read_samples
-from her.rows.record import SceneRow
+from her.rows.record import SceneRow, Step
 from her.rows.samples import CONFIGS, PoolRow, RlRow, SftRow, TestRow
+from her.synth.samples.card import AUTHORED, card
 from her.synth.samples.dataset import Sheet, arrow_schema
 from her.synth.samples.publish import publish
 from her.synth.samples.report import SampleReport
@@ -199,6 +200,32 @@ def test_the_card_of_nothing_is_a_card(tmp_path: Path) -> None:
 def test_a_title_cannot_break_the_cards_table(tmp_path: Path) -> None:
     _, folder = made([small("s/1/1", book="A | B\nC")], tmp_path)
     assert "| A / B C | A. Writer | 1 | sft | unknown |" in (folder / "README.md").read_text("utf-8")
+
+
+def test_the_card_tells_what_was_written_by_hand_from_what_stages_made(tmp_path: Path) -> None:
+    authored = [small(f"s/{n}/1", book=f"World {n}", lineage=[Step(stage=AUTHORED)]) for n in range(2)]
+    _, folder = made(authored, tmp_path / "one")
+    _, other = made([*authored, small("s/3/1", book="World 3")], tmp_path / "two")
+    texts = [(one / "README.md").read_text("utf-8") for one in (folder, other)]
+    assert ["quoted from books" in text for text in texts] == [False, True]
+    assert ["Plans were written with their turns" in text for text in texts] == [True, False]
+
+
+def test_what_is_said_of_a_set_stands_below_its_title(tmp_path: Path) -> None:
+    report, _ = made([small("s/1/1")], tmp_path)
+    text = card(report, title="Mine", about="All of it is mine.\n\n## More\n")
+    assert "# Mine\n\nAll of it is mine.\n\n## More\n\n## What is in it" in text and "Made with" not in text
+
+
+def test_the_card_names_validation_where_there_is_any(tmp_path: Path) -> None:
+    rows = [small("s/1/1"), small("t/1/1", book="Book AB")]
+    _, folder = made(rows, tmp_path, pins={"The Long Light": "validation", "Book AB": "sft"})
+    text = (folder / "README.md").read_text("utf-8")
+    assert "| `roleplay-sft` | 3 train, 3 validation |" in text and "`validation` of `validation`" in text
+    (config, *_) = front(folder)["configs"]
+    assert [one["split"] for one in config["data_files"]] == ["train", "validation"]
+    _, folder = made(rows, tmp_path / "other")
+    assert "validation" not in (folder / "README.md").read_text("utf-8")
 
 
 def test_the_report_reads_itself(tmp_path: Path) -> None:

@@ -207,6 +207,15 @@ def test_test_rows_hold_whole_scenes(tmp_path: Path) -> None:
     assert report.scenes == {"sft": 0, "reward": 0, "rl": 0, "validation": 0, "test": 1}
 
 
+def test_books_for_validation_are_set_apart_and_fill_the_sft_configs_alone(tmp_path: Path) -> None:
+    rows = [small("s/1/1"), small("t/1/1", book="Book AB")]
+    report, folder = made(rows, tmp_path, pins={"The Long Light": "validation", "Book AB": "sft"})
+    assert report.rows["roleplay-sft"] == {"train": 3, "validation": 3} and report.rows["reward-pool"] == {}
+    for config in ("roleplay-sft", "roleplay-sft-plain"):
+        assert {row.scene for row in read_samples(folder, config, SftRow, "validation")} == {"s/1/1"}
+        assert {row.scene for row in read_samples(folder, config, SftRow)} == {"t/1/1"}
+
+
 def test_test_scenes_come_out_in_cosers_shape_and_go_in_again(tmp_path: Path) -> None:
     rows = [
         small("s/3/7"),
@@ -286,7 +295,7 @@ def test_no_row_of_a_book_is_in_two_purposes(tmp_path: Path) -> None:
 
 def test_one_book_is_all_for_sft_and_the_report_says_so(tmp_path: Path) -> None:
     report, _ = made([small("s/1/1"), small("s/2/1")], tmp_path)
-    assert report.scenes == {"sft": 2, "reward": 0, "rl": 0, "test": 0}
+    assert report.scenes == {"sft": 2, "reward": 0, "rl": 0, "validation": 0, "test": 0}
     assert any(note.startswith("Nothing was made for reward, rl, test: 1 book has scenes") for note in report.notes)
 
 

@@ -140,7 +140,7 @@ def test_shares_are_met_as_well_as_whole_books_allow() -> None:
 def test_one_book_serves_sft_and_a_huge_one_does_not_become_the_test() -> None:
     assert assign({"only": 9}) == {"only": "sft"}
     chosen = assign({"huge": 970, "a": 10, "b": 10, "c": 10})
-    assert chosen["huge"] == "sft" and sorted(chosen.values()) == sorted(PURPOSES)
+    assert chosen["huge"] == "sft" and sorted(chosen.values()) == sorted(SHARES)
 
 
 def test_another_seed_is_another_draw() -> None:

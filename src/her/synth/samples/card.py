@@ -7,17 +7,22 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from collections.abc import Mapping
 
 from her.markup import notation
 from her.synth.samples.report import BookUse, SampleReport
 
 SHOWN = 100
 """Sources in the card's table; `report.json` has all."""
+AUTHORED = "authored"
+"""The stage of scenes that were written as they stand: no book is quoted in them, and no stage has added to them."""
+_TITLE = "Role-play with an inner life"
+_SPLITS = ("train", "validation", "test")
 _CONFIGS = {
     "roleplay-sft": "one turn a row, with its plan: `messages` ends with the turn to learn",
     "roleplay-sft-plain": "the same turns without plans, under a prompt that asks for none",
-    "roleplay-rl": "prompts to practise on, in verl's columns; `ground_truth` is the book's turn without its plan",
-    "reward-pool": "dialogues up to a turn as a judge sees them, with the book's turn: what comparisons are made from",
+    "roleplay-rl": "prompts to practise on, in verl's columns; `ground_truth` is the scene's own turn without its plan",
+    "reward-pool": "dialogues up to a turn as a judge sees them, with that turn: what comparisons are made from",
     "test": "whole scenes of books that nothing was trained on; `coser-test.json` has them in CoSER's shape",
 }
 _SIGNS = {
@@ -28,9 +33,12 @@ _SIGNS = {
 }
 
 
-def card(report: SampleReport, *, licence: str = "", title: str = "") -> str:
-    """The text of README.md; `licence` is an SPDX identifier, empty for unknown, `title` empty for a plain one."""
-    sections = [_front(report, licence), _head(report, title), _configs(report), _form(), _splits(report)]
+def card(report: SampleReport, *, licence: str = "", title: str = "", about: str = "") -> str:
+    """The text of README.md; `licence` is an SPDX identifier, empty for unknown, `title` empty for a plain one.
+
+    `about` is Markdown that stands below the title in the place of a sentence of counts.
+    """
+    sections = [_front(report, licence), _head(report, title, about), _configs(report), _form(), _splits(report)]
     sections += [_sources(report, licence), _lineage(report), _contamination(report), _limits(report)]
     return "\n\n".join(section.strip("\n") for section in sections) + "\n"
 
@@ -44,17 +52,23 @@ def _front(report: SampleReport, licence: str) -> str:
     for config, splits in report.rows.items():
         if splits:
             lines += [f"- config_name: {config}", "  data_files:"]
-            for split in sorted(splits, reverse=True):
+            for split in _ordered(splits):
                 lines += [f"  - split: {split}", f"    path: {config}/{split}-*.parquet"]
     return "\n".join([*lines, "---"])
 
 
-def _head(report: SampleReport, title: str) -> str:
+def _ordered(splits: Mapping[str, int]) -> list[str]:
+    return sorted(splits, key=_SPLITS.index)
+
+
+def _head(report: SampleReport, title: str, about: str) -> str:
+    if about:
+        return f"# {title or _TITLE}\n\n{about.strip()}"
     scenes, books = sum(report.scenes.values()), len({book.work for book in report.books if book.scenes})
     planned = sum(turns.with_plan for turns in report.turns.values())
     learnt = planned + sum(turns.without_plan for turns in report.turns.values())
     return (
-        f"# {title or 'Role-play with an inner life'}\n\n"
+        f"# {title or _TITLE}\n\n"
         f"Turns of characters in novels, each with what the character thinks, does and says: {_many(learnt, 'turn')}, "
         f"{planned:,} of them with the author's plan for it, in {_many(scenes, 'scene')} of {_many(books, 'book')}, "
         f"{_many(report.characters, 'part')} to play. Made with `her synth`."
@@ -64,9 +78,9 @@ def _head(report: SampleReport, title: str) -> str:
 def _configs(report: SampleReport) -> str:
     lines = ["## What is in it", "", "| config | rows | each row |", "|---|---|---|"]
     for config, splits in report.rows.items():
-        counts = ", ".join(f"{count:,} {split}" for split, count in sorted(splits.items(), reverse=True)) or "none"
+        counts = ", ".join(f"{splits[split]:,} {split}" for split in _ordered(splits)) or "none"
         lines.append(f"| `{config}` | {counts} | {_CONFIGS[config]} |")
-    without = sum(report.turns[purpose].without_plan for purpose in ("sft", "test"))
+    without = sum(report.turns[purpose].without_plan for purpose in ("sft", "validation", "test"))
     first = next((config for config, splits in report.rows.items() if splits), "roleplay-sft")
     lines += [
         "",
@@ -105,7 +119,8 @@ def _splits(report: SampleReport) -> str:
             continue
         turns = report.turns[purpose].with_plan + report.turns[purpose].without_plan
         lines.append(f"| {purpose} | {works[purpose]:,} | {scenes:,} | {turns:,} | {share:.0%} of the scenes |")
-    lines += ["", f"Assigned with seed {report.seed}. The split `test` of every config is of the purpose `test`."]
+    more = ", `validation` of `validation`" if report.scenes.get("validation") else ""
+    lines += ["", f"Assigned with seed {report.seed}. The split `test` of every config is of the purpose `test`{more}."]
     return "\n".join(lines)
 
 
@@ -162,10 +177,11 @@ def _limits(report: SampleReport) -> str:
     limits = [
         "Plans, and most thoughts and actions, were written by models after the fact: they say how a turn may have "
         "come about, not why its author wrote it.",
-        "Characters of novels are not people, and novels carry the views of their time.",
         "Speech is quoted from books; a model trained on it may repeat them.",
-        *report.notes,
     ]
+    if {made.stage for made in report.lineage} == {AUTHORED}:
+        limits = ["Plans were written with their turns: they say how a turn is meant, not how a mind came to it."]
+    limits += ["Characters of novels are not people, and novels carry the views of their time.", *report.notes]
     return "\n".join(["## Known limits", "", *(f"- {limit}" for limit in limits)])
 
 
