@@ -26,13 +26,27 @@ from her import __version__
 from her.chat.store import Store
 from her.errors import HerError
 from her.models import weights
+from her.models.adapter import packaged
 from her.models.address import ADDRESS_FORMS, DEFAULT
 from her.models.settings import home, load_settings
 
 CORE = ("openai", "platformdirs", "prompt-toolkit", "pydantic", "rich", "typer", "xllamacpp")
 """Distributions that the core install brings (pyproject.toml)."""
 EXTRAS = {
-    "train": ("gguf", "jinja2", "llguidance", "safetensors", "torch", "transformers"),
+    "train": (
+        "accelerate",
+        "datasets",
+        "gguf",
+        "jinja2",
+        "llguidance",
+        "matplotlib",
+        "peft",
+        "pyarrow",
+        "safetensors",
+        "torch",
+        "transformers",
+        "trl",
+    ),
     "synth": ("beautifulsoup4", "charset-normalizer", "datasets", "defusedxml", "pyarrow"),
     "pages": ("jinja2", "matplotlib"),
     "ray": ("ray",),
@@ -40,7 +54,7 @@ EXTRAS = {
 }
 """Distributions of each extra, and what they are for in `_FOR`."""
 _FOR = {
-    "train": "hf: models and folders",
+    "train": "training; hf: models and folders",
     "synth": "books to training rows",
     "pages": "HTML reports",
     "ray": "synthesis on a cluster",
@@ -191,7 +205,15 @@ def list_models(*, as_json: bool) -> None:
 
 def _models() -> list[dict[str, str]]:
     here = "here" if weights.present() else "fetched by the first chat, or by: her models pull"
-    size = f"{weights.SIZE / 1e6:.0f} MB"
-    rows = [{"address": DEFAULT, "what": f"bundled: {weights.TITLE}, {size}, {weights.LICENCE}; {here}"}]
+    bundled = f"{weights.TITLE}, {weights.SIZE / 1e6:.0f} MB, {weights.LICENCE}"
+    rows = [{"address": DEFAULT, "what": f"bundled: {bundled}{_adapter()}; {here}"}]
     rows += [{"address": name, "what": f"alias of {where}"} for name, where in sorted(load_settings().models.items())]
     return rows + [{"address": form, "what": meaning} for form, meaning in ADDRESS_FORMS if form != DEFAULT]
+
+
+def _adapter() -> str:
+    adapter = packaged()
+    if adapter is None:
+        return ""
+    size = adapter.path.stat().st_size / 1e6
+    return f", with {adapter.name}, {size:.1f} MB, {adapter.licence or 'no licence named'}"

@@ -25,7 +25,7 @@ from her.coser import load_cases
 from her.errors import InputError, UnknownName
 from her.grammar import SMALL, Limits
 from her.models import weights
-from her.models.address import BUNDLED, open_model, resolve
+from her.models.address import BUNDLED, on_bundled, open_model, resolve
 from her.models.base import Model
 from her.models.recorded import Recorder
 from her.scene import Scene, bundled, bundled_scene, load_scene
@@ -81,7 +81,7 @@ async def opened(options: ChatOptions, told: Console) -> AsyncIterator[tuple[Ses
     casting = None if scene is None else pick_casting(options, scene)
     if options.resume:
         _nothing_else(options)
-    limits = SMALL if resolve(options.model) in BUNDLED else Limits()
+    limits = SMALL if on_bundled(resolve(options.model)) else Limits()
     actor = ActorOptions(plan=options.plan, constraint=options.constraint, limits=limits)
     with Store() as store:
         chat_id = latest_chat(store, options.resume) if options.resume else None

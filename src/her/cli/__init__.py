@@ -20,13 +20,14 @@ from her.cli.chat import chat_app
 from her.cli.flags import Json
 from her.cli.models import models_app
 from her.cli.synth import synth_app
+from her.cli.train import train_app
 from her.errors import HerError, InputError, MissingExtra
 
 DONE, FAILED, BAD_INPUT = 0, 1, 2
 """Exit codes; 3 is kept for runs that finish with more unscored or dropped rows than allowed."""
 LEAVING = frozenset({"-h", "--help", "--version", "--install-completion", "--show-completion"})
 """Flags of `her` itself that print something and leave."""
-ORDER = ("chat", "demo", "synth", "models", "doctor")
+ORDER = ("chat", "demo", "synth", "train", "models", "doctor")
 
 
 class _RootGroup(TyperGroup):
@@ -57,6 +58,7 @@ app = typer.Typer(
 )
 app.add_typer(chat_app, name="chat")
 app.add_typer(synth_app, name="synth")
+app.add_typer(train_app, name="train")
 app.add_typer(models_app, name="models")
 
 

@@ -42,6 +42,22 @@ def models_remove() -> None:
     typer.echo(f"removed {gone}" if gone else "it is not in the cache")
 
 
+@models_app.command("card")
+def models_card(
+    model: Annotated[str, typer.Argument(metavar="RUN|mini", help="The folder of a training run, or mini.")] = "mini",
+) -> None:
+    """Write the card of a model: what it was made of, how, at what cost, how it measures up."""
+    if model == "mini":
+        from her.models.adapter import packaged_card
+
+        typer.echo(packaged_card(), nl=False)
+    else:
+        from her.train.card import card
+        from her.train.run_folder import TrainFolder
+
+        typer.echo(card(TrainFolder(Path(model))), nl=False)
+
+
 @models_app.command("key")
 def models_key(
     host: Annotated[str, typer.Argument(metavar="HOST", help="The server's host, as in its address.")],

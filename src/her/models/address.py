@@ -93,6 +93,13 @@ def _open_bundled(address: str, options: Options) -> Model:
     return _on_bundled(address, options, packaged() if address == DEFAULT else None)
 
 
+def on_bundled(address: str) -> bool:
+    """Whether an address stands for the bundled model, alone or with an adapter on it. Raises as `read_adapter`."""
+    path = Path(address).expanduser()
+    adapter = address.lower().endswith(".gguf") and path.is_file() and read_adapter(path) is not None
+    return adapter or address in BUNDLED
+
+
 def _open_gguf(address: str, options: Options) -> Model:
     path = Path(address).expanduser()
     adapter = read_adapter(path)

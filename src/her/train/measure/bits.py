@@ -1,0 +1,37 @@
+"""How well weights foresee what an author wrote: bits per character of each layer, turn by turn.
+
+Knows trees and layers. Refuses to let a model write.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+
+from her.rows.samples import SftRow
+from her.train.layers import Bits
+from her.train.lessons import lessons
+from her.train.measure.rates import LAYERS, Part
+from her.train.measure.weights import Weights
+
+
+def gold_bits(
+    weights: Weights, samples: dict[str, SftRow], prefix: str = ""
+) -> Iterator[tuple[SftRow, dict[str, Part]]]:
+    """For each sample the bits and the characters of the layers that it has, as `bits_plan`, `bits_thought`, …
+
+    `prefix` stands before those names. Raises InputError for a sample that does not fit the window.
+    """
+    split = lessons(samples, weights.encoder, "tree")
+    for tree in split.trees:
+        told = weights.log_probs(tree)
+        for row, turn in zip(tree.rows, split.layers(tree, weights.encoder), strict=True):
+            bits = Bits()
+            bits.add(turn, told[: row.supervised])
+            told = told[row.supervised :]
+            figures = {
+                f"{prefix}bits_{name}": Part(bits.nats[kind] / math.log(2), bits.characters[kind])
+                for kind, name in LAYERS.items()
+                if bits.characters[kind]
+            }
+            yield samples[row.id], figures

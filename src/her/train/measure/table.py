@@ -1,0 +1,91 @@
+"""Tables of measurements in Markdown.
+
+Knows how a figure is written. Refuses to round a difference into being.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from her.train.measure.figures import FIGURES, Unit
+
+NONE = "–"
+NOTE = (
+    "Intervals: 95 %, by drawing whole scenes anew. A dash: fewer than six scenes, or no spread among them, of which "
+    "no interval can be made. What does not apply to a turn is not counted in n."
+)
+_FORMS: dict[Unit, tuple[float, str]] = {
+    "share": (100, ".1f"),
+    "words": (1, ".1f"),
+    "per 1000": (1, ".2f"),
+    "bits": (1, ".2f"),
+    "bits/character": (1, ".3f"),
+    "seconds": (1, ".1f"),
+    "count": (1, ".0f"),
+}
+_UNITS: dict[Unit, str] = {"share": "%", "words": "words", "per 1000": "per 1,000 words", "seconds": "s", "count": ""}
+
+
+def table(report: Mapping[str, Any]) -> str:
+    """A measurement as Markdown, its figures beside those of the turns as they were written."""
+    lines = [
+        f"# `{report['model']}` on held-out turns",
+        "",
+        _how(report),
+        "",
+        "| | model | 95 % | n | as written | 95 % | n |",
+        "|---|--:|:-:|--:|--:|:-:|--:|",
+    ]
+    for name in FIGURES:
+        sides = [report[side].get(name) for side in ("measures", "gold")]
+        if any(sides):
+            cells = " | ".join(cell for side in sides for cell in _cells(name, side))
+            lines.append(f"| {label(name)} | {cells} |")
+    lines += ["", NOTE, ""]
+    if report["wrong"]:
+        told = ", ".join(f"{word} {count:,}" for word, count in report["wrong"].items())
+        lines += [f"What was wrong with replies that are no valid turns: {told}.", ""]
+    return "\n".join(lines)
+
+
+def label(name: str) -> str:
+    """A figure's name in tables, with its unit."""
+    figure = FIGURES[name]
+    unit = _UNITS.get(figure.unit, figure.unit)
+    return f"{figure.label}, {unit}" if unit else figure.label
+
+
+def told(name: str, value: float, *, sign: bool = False) -> str:
+    """A figure's value in its unit; with `sign` as a difference."""
+    scale, form = _FORMS[FIGURES[name].unit]
+    return format(value * scale, ("+" if sign else "") + form.replace(".", ",.")).replace("-", "−")
+
+
+def between(name: str, low: float | None, high: float | None, *, sign: bool = False) -> str:
+    """An interval in its figure's unit, or a dash."""
+    if low is None or high is None:
+        return NONE
+    return f"{told(name, low, sign=sign)} … {told(name, high, sign=sign)}"
+
+
+def _cells(name: str, estimate: Mapping[str, Any] | None) -> Iterator[str]:
+    if estimate is None:
+        yield from (NONE, NONE, "0")
+        return
+    yield told(name, estimate["value"])
+    yield between(name, estimate["low"], estimate["high"])
+    yield f"{estimate['turns']:,}"
+
+
+def _how(report: Mapping[str, Any]) -> str:
+    sampling = report["sampling"]
+    seeds = ", ".join(map(str, report["seeds"]))
+    held = "held to chat's grammar" if report["constrained"] else "free"
+    return (
+        f"{report['turns']:,} turns of {report['scenes']:,} scenes and {report['worlds']:,} worlds (`{report['split']}`"
+        f"{', ' if report['languages'] else ''}{', '.join(report['languages'])}), "
+        f"{'with' if report['plans'] else 'without'} plans; one reply each with the seed{'s' * (len(seeds) > 1)} "
+        f"{seeds}, {held}, nothing mended; temperature {sampling['temperature']:g}, top-p {sampling['top_p']:g}, at "
+        f"most {sampling['max_tokens']:,} tokens."
+    )

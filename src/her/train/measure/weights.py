@@ -1,0 +1,99 @@
+"""Weights to be measured by: what a run left, a folder of transformers, a GGUF file, the bundled model.
+
+Knows where each keeps its parts, and the template that belongs to it. Refuses to change a weight.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from her.errors import InputError, MissingExtra, ModelError
+from her.models.address import BUNDLED, DEFAULT
+from her.train.attention import attend, log_probs
+from her.train.base import base_folder
+from her.train.run_folder import ADAPTER, MODEL, RUN, TrainFolder
+from her.train.tokens import Encoder, Window
+from her.train.trees import Tree
+
+try:
+    import torch
+    import transformers
+    from peft import PeftModel
+except ImportError as missing:
+    raise MissingExtra("measuring weights", "train") from missing
+
+MOST_TOKENS = 8192
+"""The widest window that is measured with; no scene of a data set of ours comes near it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Weights:
+    """A model in evaluation mode, whose attention follows trees, and the encoder that its prompts go through."""
+
+    name: str
+    model: Any
+    encoder: Encoder
+
+    def log_probs(self, tree: Tree) -> list[float]:
+        """The log-probability in nats of each learnt token of a tree, in the order of its targets."""
+        with torch.no_grad():
+            told: list[float] = log_probs(self.model, [tree]).tolist()
+        return told
+
+
+def locate(name: str) -> tuple[str, Path | None]:
+    """Where the weights lie that a name stands for: a folder or a name on the hub, and the adapter on it, or None.
+
+    A name is a run of her train or its adapter, a folder or GGUF file, hf:… or `mini-base`. Raises InputError for
+    what is none of these, ModelError and StorageError where a GGUF cannot be had or unpacked.
+    """
+    if name == DEFAULT:
+        raise InputError(f"{name} is an adapter on {BUNDLED[1]}, as GGUF: name the run that it came from, or its base")
+    path = Path(name).expanduser()
+    run = next((at for at in (path, path.parent) if (at / RUN).is_file()), None)
+    adapter = next((at for at in (path, path / ADAPTER) if (at / "adapter_config.json").is_file()), None)
+    if adapter is not None:
+        return base_folder(TrainFolder(run).facts()["model"] if run else _base_of(adapter)), adapter
+    if run != path:
+        return base_folder(name), None
+    if not (path / MODEL).is_dir():
+        raise InputError(f"{path}: this run has no result yet; finish it with: her train sft … --out {path}")
+    return str(path / MODEL), None
+
+
+def load_weights(name: str) -> Weights:
+    """The weights that a name stands for (see `locate`). Raises InputError, ModelError, StorageError."""
+    tokenizer, model = _load(*locate(name), name)
+    attend(model, "tree", name)
+    widest = getattr(model.config.get_text_config(), "max_position_embeddings", None) or MOST_TOKENS
+    tokens = min(int(widest), MOST_TOKENS)
+    window = Window(tokens, tokens // 4)
+    return Weights(name, model, Encoder(tokenizer, name, window=window, template=tokenizer.chat_template or ""))
+
+
+def _base_of(adapter: Path) -> str:
+    """What an adapter that lies by itself was made for."""
+    try:
+        told = json.loads((adapter / "adapter_config.json").read_text(encoding="utf-8"))
+        base = str(told["base_model_name_or_path"])
+    except (OSError, ValueError, KeyError) as error:
+        raise InputError(f"{adapter}: does not say for which model it was made ({error})") from error
+    return base if Path(base).is_dir() else f"hf:{base}"
+
+
+def _load(base: str, adapter: Path | None, name: str) -> tuple[Any, Any]:
+    try:
+        tokenizer = transformers.AutoTokenizer.from_pretrained(adapter or base)
+        model = transformers.AutoModelForCausalLM.from_pretrained(base, dtype="auto")
+        if adapter is not None:
+            model = PeftModel.from_pretrained(model, adapter).merge_and_unload()
+    except OSError as error:
+        raise InputError(f"transformers finds no model at {name!r} ({error}); check the name") from error
+    except (ValueError, RuntimeError, ImportError, KeyError) as error:
+        raise ModelError(f"{name} cannot be loaded: {error}") from error
+    if torch.cuda.is_available():
+        model = model.to("cuda")
+    return tokenizer, model.eval()

@@ -1,0 +1,270 @@
+"""Supervised fine-tuning: a recipe, a data set and a folder become a model that plays.
+
+Knows the order of things: read, tell the cost, check, train or go on, export. Refuses to know trees and losses.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from her.errors import InputError, MissingExtra, ModelError
+from her.train import export
+from her.train.attention import attend, deviation, log_probs
+from her.train.base import base_folder
+from her.train.budget import Budget
+from her.train.curves import draw
+from her.train.lessons import Lessons, data_hashes, encoder, fingerprint, lessons, read_split
+from her.train.quiet import quiet
+from her.train.recipe import Recipe, load_recipe
+from her.train.run_folder import CHECKPOINTS, CURVES, TrainFolder, versions
+from her.train.tokens import Encoder
+from her.train.trainer import HeldOut, TreeTrainer, Watch
+
+try:
+    import torch
+    import transformers
+    from peft import LoraConfig
+    from safetensors import SafetensorError
+    from trl import SFTConfig
+except ImportError as missing:
+    raise MissingExtra("training", "train") from missing
+
+MOST_DEVIATION = {"float32": 1e-2, "bfloat16": 2.0}
+"""Nats by which a tree may differ from its rows before a model is refused: a hundred times what rounding gave with
+each precision on the bundled model (docs/log.md), and far below what a mask that is not followed gives."""
+DRAW_EVERY = 10.0
+"""Seconds between two drawings of the curves, each of which takes about one."""
+Told = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """Everything but the training: the model with its attention, the encoder, the trees, the cost."""
+
+    recipe: Recipe
+    base: str
+    model: Any
+    encoder: Encoder
+    lessons: Lessons
+    held_out: Lessons | None
+    budget: Budget
+
+
+@quiet()
+def sft(path: Path, out: Path, *, told: Told, dry: bool = False, seed: int | None = None) -> Budget:
+    """Trains as the recipe says, into the folder `out`, or goes on where an earlier call ended; gives what it cost.
+
+    `told` gets lines for people; `dry` stops after the budget and writes nothing. Raises InputError, ModelError,
+    StorageError.
+    """
+    first = os.environ.get("RANK", "0") == "0"  # of several processes one speaks and writes
+    told = told if first else _mute
+    recipe = load_recipe(path)
+    if seed is not None:
+        recipe = recipe.model_copy(update={"seed": seed})
+    folder = TrainFolder(out)
+    ready = prepare(recipe, told)
+    if dry:
+        return ready.budget
+    hashes = data_hashes(recipe.data)
+    facts = {
+        "model": recipe.model,
+        "base": ready.base,
+        "recipe": recipe.model_dump(mode="json"),
+        "data": hashes,
+        "template": ready.encoder.template_sha,
+        "versions": versions(),
+        "budget": asdict(ready.budget),
+    }
+    checkpoint = _last_checkpoint(out / CHECKPOINTS)
+    if first and folder.begin(path.read_text(encoding="utf-8"), facts, same=fingerprint(recipe, hashes)):
+        told(f"going on from {checkpoint.name}" if checkpoint else "beginning again: no checkpoint was written")
+    trainer = _trainer(ready, folder, told, anew=checkpoint is None)
+    trainer.train(resume_from_checkpoint=checkpoint and str(checkpoint))
+    _finish(trainer, ready, folder, told)
+    return ready.budget
+
+
+def prepare(recipe: Recipe, told: Told) -> Prepared:
+    """Reads data and model, and measures what training will cost. Raises InputError and ModelError."""
+    if recipe.attention == "flex_attention" and not torch.cuda.is_available():
+        raise InputError("attention: torch has the gradients of flex_attention on a GPU alone; take 'tree'")
+    if torch.cuda.device_count() > 1 and "WORLD_SIZE" not in os.environ:
+        raise InputError(
+            "several GPUs are visible to one process: show it one with CUDA_VISIBLE_DEVICES=0, or give each its own "
+            "with: accelerate launch -m her train sft …"
+        )
+    transformers.set_seed(recipe.seed)
+    base = base_folder(recipe.model)
+    tokenizer, model = _load(base, recipe)
+    attend(model, recipe.attention, recipe.model)
+    encode = encoder(tokenizer, recipe)
+    train = lessons(read_split(recipe.data, "train"), encode, recipe.packing)
+    if not train.trees:
+        raise InputError(
+            f"{recipe.data.folder}: nothing to learn in the split `train` of {', '.join(recipe.data.configs)}"
+            + (f" in {', '.join(recipe.data.languages)}" if recipe.data.languages else "")
+        )
+    held = lessons(read_split(recipe.data, "validation"), encode, recipe.packing)
+    _check(model, train, recipe)
+    budget = Budget.of(train, held, recipe, _speed(model, train, recipe))
+    told(budget.text)
+    return Prepared(recipe, base, model, encode, train, held if held.trees else None, budget)
+
+
+def _load(base: str, recipe: Recipe) -> tuple[Any, Any]:
+    try:
+        tokenizer = transformers.AutoTokenizer.from_pretrained(base)
+        model = transformers.AutoModelForCausalLM.from_pretrained(base, dtype=getattr(torch, recipe.precision))
+    except OSError as error:
+        raise InputError(f"model: transformers finds no {recipe.model!r} ({error}); check its name") from error
+    except (ValueError, RuntimeError, ImportError, KeyError, SafetensorError) as error:
+        raise ModelError(f"model: {recipe.model} cannot be loaded: {error}") from error
+    if torch.cuda.is_available():
+        torch.cuda.set_device(int(os.environ.get("LOCAL_RANK", "0")))
+        model = model.to("cuda")
+    return tokenizer, model
+
+
+def _check(model: Any, train: Lessons, recipe: Recipe) -> None:
+    """Raises InputError where trees, as the run will pack them, are not on this very model what they stand for."""
+    model.eval()
+    trees = sorted(train.trees, key=lambda tree: (len(tree.rows) == 1, len(tree)))[: recipe.trees_per_pass]
+    differs = deviation(model, trees, recipe.attention)
+    if differs > MOST_DEVIATION[recipe.precision]:
+        raise InputError(
+            f"{recipe.model}: its log-probabilities in a tree differ by {differs:.2g} nats from those of the rows one "
+            "by one, so it does not follow positions or mask, or its attention is more than softmax over scaled "
+            "products: take another model"
+        )
+
+
+def _speed(model: Any, train: Lessons, recipe: Recipe) -> float:
+    """Tokens per second of forward and backward through a tree of middle length, after two to warm up."""
+    tree = sorted(train.trees, key=len)[len(train.trees) // 2]
+    model.train()
+    seconds = 0.0
+    for _ in range(3):
+        began = time.perf_counter()
+        log_probs(model, [tree], recipe.attention).sum().backward()
+        if torch.cuda.is_available():
+            torch.cuda.synchronize()
+        seconds = time.perf_counter() - began
+    model.zero_grad(set_to_none=True)
+    return len(tree) / seconds
+
+
+def _mute(line: str) -> None:
+    """Tells nobody."""
+
+
+def _last_checkpoint(folder: Path) -> Path | None:
+    """The latest checkpoint that was written whole; None where there is none."""
+    whole: dict[int, Path] = {}
+    for state in folder.glob("checkpoint-*/trainer_state.json"):  # the last file of a checkpoint to be written
+        try:
+            whole[json.loads(state.read_text("utf-8"))["global_step"]] = state.parent
+        except (OSError, ValueError):
+            continue
+    return whole[max(whole)] if whole else None
+
+
+def _trainer(ready: Prepared, folder: TrainFolder, told: Told, *, anew: bool) -> TreeTrainer:
+    held = None
+    if ready.held_out is not None:
+        layers = [ready.held_out.layers(tree, ready.encoder) for tree in ready.held_out.trees]
+        held = HeldOut(ready.held_out.trees, layers)
+    lora = ready.recipe.lora
+    adapter = lora and LoraConfig(
+        r=lora.rank,
+        lora_alpha=lora.alpha,
+        lora_dropout=lora.dropout,
+        target_modules="all-linear",
+        task_type="CAUSAL_LM",
+    )
+
+    drawn = time.monotonic()
+
+    def tell(logs: dict[str, Any], state: Any) -> None:
+        nonlocal drawn
+        folder.log(state.log_history)
+        if time.monotonic() - drawn > DRAW_EVERY:
+            draw(state.log_history, folder.path / CURVES)
+            drawn = time.monotonic()
+        if said := _line(logs, state):
+            told(said)
+
+    return TreeTrainer(
+        trees=ready.lessons.trees,
+        held_out=held,
+        attention=ready.recipe.attention,
+        args=_arguments(ready, folder, evaluates=held is not None, anew=anew),
+        model=ready.model,
+        processing_class=ready.encoder.tokenizer,
+        peft_config=adapter,
+        callbacks=[Watch(tell)],
+    )
+
+
+def _arguments(ready: Prepared, folder: TrainFolder, *, evaluates: bool, anew: bool) -> SFTConfig:
+    recipe, optimiser = ready.recipe, ready.recipe.optimiser
+    best = evaluates and recipe.keep == "best"
+    return SFTConfig(
+        output_dir=str(folder.path / CHECKPOINTS),
+        per_device_train_batch_size=recipe.trees_per_pass,
+        gradient_accumulation_steps=ready.budget.passes_per_step,
+        max_steps=ready.budget.steps,
+        learning_rate=optimiser.learning_rate,
+        lr_scheduler_type=optimiser.schedule,
+        warmup_steps=math.ceil(optimiser.warmup * ready.budget.steps),
+        weight_decay=optimiser.weight_decay,
+        max_grad_norm=optimiser.max_grad_norm,
+        seed=recipe.seed,
+        data_seed=recipe.seed,
+        bf16=recipe.precision == "bfloat16",
+        use_cpu=not torch.cuda.is_available(),
+        activation_checkpointing=recipe.gradient_checkpointing,
+        logging_steps=1,
+        eval_strategy="steps" if evaluates else "no",
+        eval_steps=recipe.evaluate_every,
+        eval_on_start=evaluates and anew,
+        save_steps=recipe.save_every,
+        save_total_limit=2,
+        load_best_model_at_end=best,
+        metric_for_best_model="eval_loss" if best else None,
+        greater_is_better=False if best else None,
+        remove_unused_columns=False,
+        dataset_kwargs={"skip_prepare_dataset": True},
+        max_length=None,
+        report_to="none",
+        disable_tqdm=True,
+        dataloader_pin_memory=torch.cuda.is_available(),
+        ddp_find_unused_parameters=False,
+    )
+
+
+def _finish(trainer: TreeTrainer, ready: Prepared, folder: TrainFolder, told: Told) -> None:
+    """Writes what was learnt: an adapter or a model, as GGUF too where the base is one, and its card."""
+    if not trainer.is_world_process_zero():
+        return
+    folder.log(trainer.state.log_history)
+    draw(trainer.state.log_history, folder.path / CURVES)
+    model = trainer.accelerator.unwrap_model(trainer.model)
+    for made in export.export(model, ready.encoder.tokenizer, ready.recipe.model, folder):
+        told(f"written: {made}")
+
+
+def _line(logs: dict[str, Any], state: Any) -> str:
+    """One line for people about a step or a look at what is held out; empty where there is nothing to tell."""
+    known = {"loss": "loss {:.3f}", "eval_loss": "held out {:.3f}", "grad_norm": "gradient {:.2f}"}
+    said = [form.format(float(logs[name])) for name, form in known.items() if name in logs]
+    said += [f"{name.removeprefix('eval_bits_')} {logs[name]:.2f}" for name in logs if name.startswith("eval_bits_")]
+    head = f"step {state.global_step}/{state.max_steps}  {logs['seconds'] / 60:.1f} min"
+    return "  ".join([head, *said]) if said else ""
