@@ -37,8 +37,8 @@ except ImportError as missing:
     raise MissingExtra("training", "train") from missing
 
 MOST_DEVIATION = {"float32": 1e-2, "bfloat16": 2.0}
-"""Nats by which a tree may differ from its rows before a model is refused: a hundred times what rounding gave with
-each precision on the bundled model (docs/log.md), and far below what a mask that is not followed gives."""
+"""Nats by which a learnt token may differ between a tree and its row before a model is refused: some hundred times,
+and three times, the most that rounding gave on the bundled model (docs/log.md)."""
 DRAW_EVERY = 10.0
 """Seconds between two drawings of the curves, each of which takes about one."""
 Told = Callable[[str], None]
