@@ -448,13 +448,19 @@ def test_where_everything_is_dropped_the_run_comes_to_its_end(her: Her, mill: Pa
     assert list(rows(tmp_path / "run" / "settings" / "rows.jsonl")) == []
 
 
+def hearing() -> None:
+    """A shell that runs the tests in the background has Ctrl-C ignored for all that comes of it."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 def test_ctrl_c_ends_it_with_a_word_and_the_same_command_goes_on(
     her: Her, books: tuple[Path, Path], whole: Path, served: Served, tmp_path: Path
 ) -> None:
     folder = tmp_path / "run"
     with serving(tmp_path / "log", "--latency", "0.2") as slow:
         command = [sys.executable, "-m", "her", *argv(folder, books, slow)]
-        with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+        with subprocess.Popen(command, preexec_fn=hearing, **pipes) as process:  # noqa: PLW1509 — one thread
             while len(slow.asked) < 20:
                 assert process.poll() is None
                 time.sleep(0.01)

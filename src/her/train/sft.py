@@ -5,6 +5,7 @@ Knows the order of things: read, tell the cost, check, train or go on, export. R
 
 from __future__ import annotations
 
+import gc
 import json
 import math
 import os
@@ -86,10 +87,19 @@ def sft(path: Path, out: Path, *, told: Told, dry: bool = False, seed: int | Non
     checkpoint = _last_checkpoint(out / CHECKPOINTS)
     if first and folder.begin(path.read_text(encoding="utf-8"), facts, same=fingerprint(recipe, hashes)):
         told(f"going on from {checkpoint.name}" if checkpoint else "beginning again: no checkpoint was written")
+    _train(ready, folder, told, checkpoint)
+    if torch.distributed.is_initialized():
+        gc.collect()  # what is left of the trainer: were it the last to hold the group, it would wait for itself
+        torch.distributed.destroy_process_group()
+    return ready.budget
+
+
+def _train(ready: Prepared, folder: TrainFolder, told: Told, checkpoint: Path | None) -> None:
     trainer = _trainer(ready, folder, told, anew=checkpoint is None)
     trainer.train(resume_from_checkpoint=checkpoint and str(checkpoint))
-    _finish(trainer, ready, folder, told)
-    return ready.budget
+    if trainer.is_world_process_zero():
+        _finish(trainer, ready, folder, told)
+    trainer.accelerator.wait_for_everyone()  # a process that ends before the first has written would end it too
 
 
 def prepare(recipe: Recipe, told: Told) -> Prepared:
@@ -252,8 +262,6 @@ def _arguments(ready: Prepared, folder: TrainFolder, *, evaluates: bool, anew: b
 
 def _finish(trainer: TreeTrainer, ready: Prepared, folder: TrainFolder, told: Told) -> None:
     """Writes what was learnt: an adapter or a model, as GGUF too where the base is one, and its card."""
-    if not trainer.is_world_process_zero():
-        return
     folder.log(trainer.state.log_history)
     draw(trainer.state.log_history, folder.path / CURVES)
     model = trainer.accelerator.unwrap_model(trainer.model)
