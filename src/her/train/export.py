@@ -38,6 +38,7 @@ def export(model: Any, tokenizer: Any, address: str, folder: TrainFolder) -> Ite
     try:
         model.save_pretrained(target)
         tokenizer.save_pretrained(target)
+        (target / CARD).unlink(missing_ok=True)  # PEFT's form, not filled in; the card is the run's
     except OSError as error:
         raise StorageError(f"{target} cannot be written ({error}); free some room") from error
     yield target

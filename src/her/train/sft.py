@@ -242,6 +242,7 @@ def _arguments(ready: Prepared, folder: TrainFolder, *, evaluates: bool, anew: b
         use_cpu=not torch.cuda.is_available(),
         activation_checkpointing=recipe.gradient_checkpointing,
         logging_steps=1,
+        logging_nan_inf_filter=False,  # it tells the last loss again where there is none
         eval_strategy="steps" if evaluates else "no",
         eval_steps=recipe.evaluate_every,
         eval_on_start=evaluates and anew,
