@@ -39,6 +39,22 @@ def test_what_is_rendered_is_read_back(turn: Turn) -> None:
     assert parse(render(turn, name=True), speaker=turn.speaker).turn == turn
 
 
+@pytest.mark.parametrize(
+    ("left", "right", "heard"),
+    [
+        ("So you see.", "And we mean to pay!", "So you see. And we mean to pay!"),
+        ("“Never.”", "“Well.”", "“Never.” “Well.”"),
+        ("他来了……", "你信么？", "他来了……你信么？"),
+        ("行。", "“不。”", "行。“不。”"),
+        ("아니.", "가자", "아니. 가자"),
+    ],
+)
+def test_speech_around_a_thought_of_another_does_not_run_together(left: str, right: str, heard: str) -> None:
+    turn = Turn("Ann", (Segment(S, left), Segment(T, "hm"), Segment(S, right)))
+    assert render(turn.without(T)) == heard
+    assert render(turn) == f"{left}{THOUGHT}hm{THOUGHT_END}{right}"
+
+
 @given(turns(forbidden='<[]()【】（）*"“”«»「」『』').filter(lambda t: P not in {s.kind for s in t.segments}))
 @pytest.mark.parametrize("style", [Style.BRACKETS, Style.ASTERISKS])
 def test_other_styles_are_read_back_too(style: Style, turn: Turn) -> None:

@@ -34,6 +34,11 @@ def is_word(character: str) -> bool:
     return character.isalnum() and character < "\u2e80"  # from there on: CJK, kana, hangul
 
 
+def is_spaced(character: str) -> bool:
+    """Whether a space belongs between this character and the next sentence: no after Chinese and Japanese ones."""
+    return not ("\u2e80" <= character < "\uac00" or "\uff00" <= character < "\uffef")
+
+
 @dataclass(slots=True)
 class _Piece:
     kind: Kind

@@ -10,9 +10,9 @@ from collections.abc import Iterable
 from enum import StrEnum
 from functools import cache
 
-from her.draft import Transcript, is_word, run_together
+from her.draft import Transcript, is_spaced, is_word, run_together
 from her.stream import Depths, Finished, Literal, Mark, Notation, StreamParser, open_kind
-from her.turn import Kind, Parsed, Turn, View
+from her.turn import Kind, Parsed, Segment, Turn, View
 
 
 class Style(StrEnum):
@@ -216,7 +216,7 @@ def _marks(style: Style) -> dict[Kind, tuple[str, str]]:
 
 
 def render(turn: Turn, style: Style = Style.TAGS, *, name: bool = False) -> str:
-    """The turn as text, nothing between segments; with `name`, `Name: ` stands after the plan.
+    """The turn as text, nothing between segments but two of speech; with `name`, `Name: ` stands after the plan.
 
     Marks inside a segment's text are written with look-alikes, so that no text can open or close a block.
     A plan is written in tags in every style, first.
@@ -224,9 +224,22 @@ def render(turn: Turn, style: Style = Style.TAGS, *, name: bool = False) -> str:
     plans = [s for s in turn.segments if s.kind is Kind.SYSTEM_THINKING]
     others = [s for s in turn.segments if s.kind is not Kind.SYSTEM_THINKING]
     head = "".join(_tag(s.kind) + _plain(s.text, Style.TAGS) + _tag(s.kind, closes=True) for s in plans)
-    joint = "" if style is Style.TAGS else " "
-    body = joint.join(_written(s.kind, _plain(s.text, style), style) for s in others)
-    return head + (f"{turn.speaker}: " if name else "") + body
+    body = head + (f"{turn.speaker}: " if name else "")
+    for before, segment in zip((None, *others), others, strict=False):
+        text = _written(segment.kind, _plain(segment.text, style), style)
+        body += (_joint(before, segment, style) if before else "") + text
+    return body
+
+
+def _joint(left: Segment, right: Segment, style: Style) -> str:
+    """What stands between two segments.
+
+    Speech next to speech is two sentences that a thought kept apart, which a reader of other minds does not see.
+    """
+    if style is not Style.TAGS:
+        return " "
+    spaced = is_spaced(left.text[-1:]) and is_spaced(right.text[:1])
+    return " " if left.kind is right.kind is Kind.SPEECH and spaced else ""
 
 
 def _written(kind: Kind, text: str, style: Style) -> str:
