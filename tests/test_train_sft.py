@@ -35,6 +35,7 @@ from her.train.export import merge
 from her.train.layers import Bits
 from her.train.quiet import quiet
 from her.train.recipe import load_recipe
+from her.train.run_folder import TrainFolder
 from her.train.sft import prepare, sft
 from her.train.tokens import chat_template
 from her.train.trainer import HeldOut, TreeTrainer, Watch
@@ -365,6 +366,25 @@ def test_a_folder_of_another_run_is_refused(place: Place, unbroken: Ran) -> None
     with pytest.raises(InputError, match="is a file"):
         sft(place.path / "unbroken.toml", place.path / "unbroken.toml", told=lambda line: None)
     assert sorted(path.name for path in unbroken.path.rglob("*")) == before
+
+
+def test_another_run_is_refused_before_the_model_is_loaded(
+    place: Place, unbroken: Ran, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(runs, "prepare", lambda *_: pytest.fail("the model was loaded"))
+    with pytest.raises(InputError, match="differs in seed"):
+        sft(place.path / "unbroken.toml", unbroken.path, told=lambda line: None, seed=7)
+
+
+def test_a_beginning_that_was_killed_is_no_other_run(tmp_path: Path) -> None:
+    folder = TrainFolder(tmp_path)
+    folder.write("recipe.toml", "seed = 0\n")
+    (tmp_path / "run.json.part").write_text("{", encoding="utf-8")
+    assert not folder.holds("this")
+    folder.begin("seed = 0\n", {}, same="this")
+    assert folder.holds("this")
+    with pytest.raises(InputError, match="another recipe"):
+        folder.holds("that")
 
 
 # -- what is asked ------------------------------------------------------------------------------------------------

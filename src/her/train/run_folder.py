@@ -34,11 +34,10 @@ class TrainFolder:
 
     path: Path
 
-    def begin(self, recipe: str, run: Mapping[str, Any], *, same: str) -> bool:
-        """Writes recipe and facts; whether the folder already holds this very run, to be resumed.
+    def holds(self, same: str) -> bool:
+        """Whether the folder has this very run, to be resumed: `same` is what a run must share with it, in one text.
 
-        `same` are the keys of `run` in one text that must be what they were. Raises InputError for a folder that holds
-        another run or something else, StorageError.
+        Raises InputError for a folder that holds another run or something else.
         """
         if self.path.exists() and not self.path.is_dir():
             raise InputError(f"{self.path} is a file; name a folder")
@@ -50,11 +49,16 @@ class TrainFolder:
                     + _difference(before, same)
                 )
             return True
-        if self.path.is_dir() and any(self.path.iterdir()):
+        names = {file.name for file in self.path.iterdir()} if self.path.is_dir() else set()
+        # A beginning that was killed leaves the recipe, and perhaps a part of what comes after it.
+        if names - {RECIPE, f"{RECIPE}.part", f"{RUN}.part"}:
             raise InputError(f"{self.path} holds something else than a run; name a folder that is new or empty")
+        return False
+
+    def begin(self, recipe: str, run: Mapping[str, Any], *, same: str) -> None:
+        """Writes recipe and facts. Raises StorageError."""
         self.write(RECIPE, recipe)
         self.write(RUN, json.dumps({**run, "same": same}, indent=1, ensure_ascii=False) + "\n")
-        return False
 
     def facts(self) -> dict[str, Any]:
         """What `begin` wrote. Raises InputError where there is no run."""

@@ -70,28 +70,35 @@ def sft(path: Path, out: Path, *, told: Told, dry: bool = False, seed: int | Non
     recipe = load_recipe(path)
     if seed is not None:
         recipe = recipe.model_copy(update={"seed": seed})
-    folder = TrainFolder(out)
+    folder, hashes = TrainFolder(out), data_hashes(recipe.data)
+    same = fingerprint(recipe, hashes)
+    goes_on = first and folder.holds(same)  # asked before the model is loaded: that takes minutes
     ready = prepare(recipe, told)
     if dry:
         return ready.budget
-    hashes = data_hashes(recipe.data)
-    facts = {
-        "model": recipe.model,
-        "base": ready.base,
-        "recipe": recipe.model_dump(mode="json"),
-        "data": hashes,
-        "template": ready.encoder.template_sha,
-        "versions": versions(),
-        "budget": asdict(ready.budget),
-    }
     checkpoint = _last_checkpoint(out / CHECKPOINTS)
-    if first and folder.begin(path.read_text(encoding="utf-8"), facts, same=fingerprint(recipe, hashes)):
+    if goes_on:
         told(f"going on from {checkpoint.name}" if checkpoint else "beginning again: no checkpoint was written")
+    elif first:
+        folder.begin(path.read_text(encoding="utf-8"), _facts(ready, hashes), same=same)
     _train(ready, folder, told, checkpoint)
     if torch.distributed.is_initialized():
         gc.collect()  # what is left of the trainer: were it the last to hold the group, it would wait for itself
         torch.distributed.destroy_process_group()
     return ready.budget
+
+
+def _facts(ready: Prepared, hashes: dict[str, str]) -> dict[str, Any]:
+    """What a result may hang on."""
+    return {
+        "model": ready.recipe.model,
+        "base": ready.base,
+        "recipe": ready.recipe.model_dump(mode="json"),
+        "data": hashes,
+        "template": ready.encoder.template_sha,
+        "versions": versions(),
+        "budget": asdict(ready.budget),
+    }
 
 
 def _train(ready: Prepared, folder: TrainFolder, told: Told, checkpoint: Path | None) -> None:
