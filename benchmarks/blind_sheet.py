@@ -24,12 +24,12 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from her.checks.intervals import interval
 from her.errors import InputError
 from her.markup import Style, render
 from her.models.address import open_model
 from her.rows.files import Writer, read_rows
 from her.rows.record import Record
-from her.train.measure.intervals import interval
 from her.train.measure.places import Place, held_out
 from her.train.measure.replies import ReplyLog, arm, play
 from her.turn import PRIVATE, Turn

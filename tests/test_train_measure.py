@@ -36,7 +36,6 @@ from her.train.measure.binding import Saying, bindings, said_by_gold, said_by_mo
 from her.train.measure.bits import gold_bits
 from her.train.measure.compare import compare, comparison
 from her.train.measure.figures import Estimate, Observation, estimates
-from her.train.measure.intervals import interval
 from her.train.measure.measure import MEASURES, REPLIES, TABLE, TURNS, MeasureOptions, measure
 from her.train.measure.places import Place, Split, held_out
 from her.train.measure.rates import LAYERS, Part, rates, read_phrases, visible, wrong_with
@@ -443,7 +442,7 @@ def test_the_bundled_model_has_the_limits_that_chat_gives_it() -> None:
     assert arm("mini-base", constrained=False).limits is None
 
 
-# -- figures and intervals ---------------------------------------------------------------------------------------
+# -- figures -----------------------------------------------------------------------------------------------------
 
 
 def seen(scene: str, turn: int, part: float, whole: float = 1, *, layout: str = "", gold: bool = False) -> Observation:
@@ -472,24 +471,6 @@ def test_there_is_no_interval_where_none_can_be_made() -> None:
     ends = [(found.low, found.high) for found in (estimates(each)["valid"] for each in (few, same, enough))]
     assert ends[:2] == [(None, None)] * 2
     assert None not in ends[2]
-
-
-def test_intervals_hold_the_truth_as_often_as_they_say() -> None:
-    """Turns of one scene are alike, so that intervals over turns would be far too narrow."""
-    rng, held, narrow = random.Random(3), 0, 0
-    for _ in range(200):
-        rows, turns = [], []
-        for _ in range(12):
-            share = rng.betavariate(1.2, 2.8)  # 0.3 in the mean
-            hits = [float(rng.random() < share) for _ in range(10)]
-            rows.append((sum(hits), 10.0))
-            turns += [(hit, 1.0) for hit in hits]
-        low, high = interval(rows, lambda sums: sums[0] / sums[1], rng, draws=300) or (1.0, 0.0)
-        held += low <= 0.3 <= high
-        low, high = interval(turns, lambda sums: sums[0] / sums[1], rng, draws=100) or (1.0, 0.0)
-        narrow += low <= 0.3 <= high
-    assert 0.9 <= held / 200 <= 0.99
-    assert narrow / 200 < 0.85
 
 
 # -- side by side ------------------------------------------------------------------------------------------------

@@ -1,4 +1,4 @@
-"""Pure measures of a turn or a dialogue, shared by gates, rewards, monitors and reports.
+"""Pure measures of a turn or a dialogue, and intervals; shared by gates, rewards, monitors and reports.
 
 Knows text and who may see it. Refuses to know thresholds: a measure is a number, a place, or None where it
 does not apply, and never a default score. Shares lie in 0..1; rates are per 1000 units (see `units`).

@@ -135,6 +135,17 @@ class Model(ABC):
         """Tokens of the rendered prompt; None where the backend cannot tell."""
         return None
 
+    async def choose(
+        self, messages: Sequence[Message], options: Sequence[str], *, prefill: str = ""
+    ) -> dict[str, float | None] | None:
+        """The log-probability (nats) of each option as the text that comes next, as the model has it before sampling.
+
+        The options follow on `prefill`, as a reply does. None: this backend cannot tell. An option is None where the
+        backend reports only the likeliest tokens and it is not among them.
+        Raises InputError for an option that is empty or stands twice, and as `stream` does.
+        """
+        return None
+
     async def warm(self, messages: Sequence[Message]) -> None:  # noqa: B027 (a model without a cache has nothing to do)
         """Reads the prompt ahead of time where the backend keeps a cache; elsewhere does nothing."""
 
@@ -175,6 +186,12 @@ class Through(Model):
     async def count(self, messages: Sequence[Message], prefill: str = "") -> int | None:
         """The inner model's count."""
         return await self.model.count(messages, prefill)
+
+    async def choose(
+        self, messages: Sequence[Message], options: Sequence[str], *, prefill: str = ""
+    ) -> dict[str, float | None] | None:
+        """What the inner model says of the options."""
+        return await self.model.choose(messages, options, prefill=prefill)
 
     async def warm(self, messages: Sequence[Message]) -> None:
         """Warms the inner model."""

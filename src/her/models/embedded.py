@@ -25,6 +25,7 @@ import xllamacpp
 
 from her.errors import BadAnswer, ContextOverflow, InputError, ModelError
 from her.models.base import Constraint, Finish, Message, Model, Reply, Sampling, Usage
+from her.models.choice import ALL, FEW, Choice, by_id, distinct, split, weighed
 from her.models.prefill import safe_prefill
 from her.models.template import marked, prompt_ids
 from her.models.weights import GGUF_NAME
@@ -39,6 +40,9 @@ Prompts are read 2 % slower than with 512; with the engine's own 2048 a person w
 long."""
 BUNDLED_REPEAT_PENALTY = 1.1
 """What the bundled model needs not to circle; other models run without a penalty unless asked."""
+_LEANING = 100.0
+"""What is added to the logits of tokens that are asked about, so that one of them is drawn: of a token that is a part
+of a character the engine reports nothing. What it reports are the logits before that."""
 
 Chunk = dict[str, Any]
 
@@ -118,6 +122,18 @@ class Embedded(Model):
         prompt = await asyncio.to_thread(self._prompt, messages)
         return len(prompt) + len(await asyncio.to_thread(self._ids, prefill))
 
+    async def choose(
+        self, messages: Sequence[Message], options: Sequence[str], *, prefill: str = ""
+    ) -> dict[str, float | None] | None:
+        """As `Model.choose`, exact: the softmax of the engine's own logits. None only for a chance below 1e-38."""
+        choice = await asyncio.to_thread(self._choice, messages, options, prefill)
+        if choice.longest > self.context:
+            raise ContextOverflow(
+                f"the prompt and its longest option have {choice.longest} tokens, but the window of {self.address} "
+                f"holds {self.context}: shorten the prompt, or ask for a wider window"
+            )
+        return await weighed(choice, self._next)
+
     async def warm(self, messages: Sequence[Message]) -> None:
         """Evaluates a prompt into the cache; one that is longer than the window is left to the reply to refuse."""
         prompt = await asyncio.to_thread(self._prompt, messages)
@@ -133,6 +149,24 @@ class Embedded(Model):
             stop.set()
         await asyncio.to_thread(self._worker.shutdown)
         self._server = None
+
+    def _choice(self, messages: Sequence[Message], options: Sequence[str], prefill: str) -> Choice:
+        return split(self._prompt(messages), {option: self._ids(prefill + option) for option in distinct(options)})
+
+    async def _next(self, ids: tuple[int, ...], wanted: frozenset[int]) -> Mapping[int, float]:
+        """Log-probabilities of the next token; all of them where the likeliest do not hold those wanted."""
+        leaning = [[token, _LEANING] for token in sorted(wanted)]
+        found: dict[int, float] = {}
+        for most in (FEW, ALL):
+            body = {"prompt": list(ids), "n_predict": 1, "n_probs": most, "temperature": 0.0, "logit_bias": leaning}
+            async with aclosing(self._chunks(body)) as chunks:
+                async for chunk in chunks:
+                    if "error" in chunk:
+                        raise self._fault(chunk, None)
+                    found = by_id(chunk) or found
+            if wanted <= found.keys():
+                break
+        return found
 
     def _request(
         self, messages: Sequence[Message], sampling: Sampling, prefill: str, constraint: Constraint | None

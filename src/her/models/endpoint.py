@@ -8,18 +8,35 @@ Knows how to ask (`servers`) and whom (`wire`); refuses to know what the text me
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Sequence
+import math
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from her.errors import BadAnswer, ContextOverflow, HerError, InputError, Refused
 from her.models.base import Constraint, Finish, Message, Model, Reply, Sampling, Usage
+from her.models.choice import ALL, FEW, HOSTED_MOST, by_id, by_text, distinct, split, weighed
 from her.models.prefill import PROBES, Prefill, safe_prefill
-from her.models.servers import FINISHES, HOSTED, Body, Card, Missing, Server, Tokens, base_of, plain, text_of, usage_of
+from her.models.servers import (
+    FINISHES,
+    HOSTED,
+    Body,
+    Card,
+    LlamaCppTokens,
+    Missing,
+    Server,
+    Tokens,
+    base_of,
+    plain,
+    text_of,
+    usage_of,
+)
 
 if TYPE_CHECKING:
     from her.models.wire import Wire
+
+T = TypeVar("T")
 
 SPLITS = 256
 """Prefills whose settled part is remembered; a chat uses a handful, and asking costs a few dozen requests."""
@@ -125,6 +142,27 @@ class Endpoint(Model):
         ids = await self._tokens.prompt(messages)
         return len(ids) + (len(await self._tokens.text(prefill)) if prefill else 0)
 
+    async def choose(
+        self, messages: Sequence[Message], options: Sequence[str], *, prefill: str = ""
+    ) -> dict[str, float | None] | None:
+        """As `Model.choose`: exact on llama.cpp; on vLLM as far as its likeliest tokens go.
+
+        Elsewhere an option is looked for among the first token's likeliest texts, white space around them left out,
+        and is None where it is longer than a token. None where the server reports no log-probabilities.
+        """
+        names = distinct(options)
+        await self.probe()
+        tokens = self._tokens
+        if tokens is None:
+            return await self._overheard(messages, names, prefill)
+        ids = await asyncio.gather(*(tokens.text(prefill + name) for name in names))
+        choice = split(await tokens.prompt(messages), dict(zip(names, ids, strict=True)))
+        if self.context and choice.longest > self.context:
+            raise ContextOverflow(
+                f"{choice.longest} tokens of prompt and option do not fit the window of {self.address}"
+            )
+        return await weighed(choice, self._next)
+
     async def warm(self, messages: Sequence[Message]) -> None:
         """Has one token made of the prompt, where the server is known to keep a cache."""
         await self.probe()
@@ -207,6 +245,48 @@ class Endpoint(Model):
             )
         body |= {"prompt": ids} | server.constrain(constraint, split.forced)
         return _Ask("/completions", body, _Lead(split.forced, forced=True))
+
+    async def _next(self, ids: tuple[int, ...], wanted: frozenset[int]) -> Mapping[int, float]:
+        """Log-probabilities of the next token, by id: on llama.cpp all of them where the likeliest are not enough."""
+        body: Body = {"prompt": list(ids)}
+        if not isinstance(self._tokens, LlamaCppTokens):
+            asked = body | {"logprobs": HOSTED_MOST, "return_tokens_as_token_ids": True}
+            return await self._first("/completions", asked, by_id) or {}
+        # One of the tokens has to be drawn: of a part of a character llama.cpp reports nothing.
+        body["logit_bias"] = [[token, 100.0] for token in sorted(wanted)]
+        found: dict[int, float] = {}
+        for most in (FEW, ALL):
+            found = await self._first("/completions", body | {"n_probs": most}, by_id) or found
+            if wanted <= found.keys():
+                break
+        return found
+
+    async def _overheard(
+        self, messages: Sequence[Message], names: Sequence[str], prefill: str
+    ) -> dict[str, float | None] | None:
+        """The options among the likeliest first tokens of a chat reply, by their text."""
+        server = self._server or HOSTED
+        rows, body = plain(messages), {"logprobs": True, "top_logprobs": HOSTED_MOST, **server.chat}
+        if prefill and server.continues is not None:
+            rows.append({"role": "assistant", "content": prefill})
+            body |= server.continues
+        told = await self._first("/chat/completions", body | {"messages": rows}, by_text)
+        if not told:
+            return None
+        shares = {name: sum(math.exp(one) for text, one in told if text.strip() == name.strip()) for name in names}
+        return {name: math.log(share) if share else None for name, share in shares.items()}
+
+    async def _first(self, path: str, body: Body, read: Callable[[Body], T]) -> T | None:
+        """What `read` finds in the first event of one token that holds anything; None where none does."""
+        asked = {"model": self._name, "stream": True, "max_tokens": 1, "temperature": 0.0, **body}
+        found: T | None = None
+        try:
+            async with aclosing(self._wire().events(path, asked)) as events:
+                async for event in events:
+                    found = found or read(event) or None
+        except HerError as fault:
+            raise self._explained(fault) from None
+        return found
 
     async def _split(self, tokens: Tokens, prefill: str) -> Prefill:
         """The prefill's settled part and the rest, which the grammar has to force."""

@@ -6,6 +6,7 @@ Knows rows of recorded calls; refuses to know any backend.
 from __future__ import annotations
 
 import asyncio
+import json
 import re
 import time
 from collections.abc import AsyncGenerator, Callable, Iterable, Iterator, Sequence
@@ -13,16 +14,23 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
 
 from her.errors import InputError, ReplayMiss, StorageError
 from her.models.base import Constraint, Finish, Message, Model, Reply, Sampling, Through, Usage, prompt_sha
+from her.models.choice import distinct
 
 NO_MODEL = "This is a scripted line: no language model is connected."
 """What `Scripted` answers when it was given nothing to say."""
 
 Answer = Callable[[Sequence[Message], str], str]
 """A reply made of messages and prefill."""
+Weights = dict[str, float | None] | None
+"""What `Model.choose` returns."""
+Weigh = Callable[[Sequence[Message], Sequence[str], str], Weights]
+"""What is said of options, made of messages, options and prefill."""
+
+_WEIGHTS: TypeAdapter[Weights] = TypeAdapter(Weights)
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,8 +49,11 @@ class Scripted(Model):
 
     `replies` None: the same line every time, which says that there is no model; a prefill is then not gone on from
     (`prefills` is false). `chunk` is the length of a streamed piece in characters; None: word by word.
-    A call beyond the last reply raises ReplayMiss. `prefills`, `constrains` and `context` may be set.
+    A call beyond the last reply raises ReplayMiss. `prefills`, `constrains` and `context` may be set, and so may
+    `weigh`, which says how likely options are; without it nobody can tell.
     """
+
+    weigh: Weigh | None = None
 
     def __init__(
         self, replies: Iterable[str] | Answer | None = None, *, address: str = "scripted", chunk: int | None = None
@@ -74,6 +85,10 @@ class Scripted(Model):
             await asyncio.sleep(0)
             yield piece
         yield Reply(text, Finish.STOP)
+
+    async def choose(self, messages: Sequence[Message], options: Sequence[str], *, prefill: str = "") -> Weights:
+        """What `weigh` says; None without it."""
+        return self.weigh(messages, distinct(options), prefill) if self.weigh else None
 
     def _next(self, messages: Sequence[Message], prefill: str) -> str:
         if self._answer:
@@ -212,6 +227,15 @@ class Replay(Model):
             yield piece
         yield row.reply
 
+    async def choose(self, messages: Sequence[Message], options: Sequence[str], *, prefill: str = "") -> Weights:
+        """What was recorded of the same options after the same prompt. Raises ReplayMiss, and InputError for a row
+        that holds something else."""
+        row = self._take(None, _choice_sha(messages, distinct(options), prefill))
+        try:
+            return _WEIGHTS.validate_json(row.text)
+        except ValidationError:
+            raise InputError(f"{self.path}: the row {row.sha} holds no choice; record it again") from None
+
     def _take(self, call_id: str | None, sha: str) -> Row:
         for key in _keys(call_id, sha):
             if self._left.get(key):
@@ -278,6 +302,13 @@ class Recorder(Through):
             self._write(reply, chunks, call_id, sha)
             yield reply
 
+    async def choose(self, messages: Sequence[Message], options: Sequence[str], *, prefill: str = "") -> Weights:
+        """What the model says of the options; it is written before it is given on."""
+        told = await self.model.choose(messages, options, prefill=prefill)
+        sha = _choice_sha(messages, options, prefill)
+        self._write(Reply(json.dumps(told, ensure_ascii=False), Finish.STOP), [], None, sha)
+        return told
+
     async def close(self) -> None:
         """Closes the file and the model."""
         self._file.close()
@@ -314,6 +345,11 @@ def _read(path: Path) -> list[Row]:
                 f"{path}, line {number} is not a recorded call ({what}); mend or delete the line"
             ) from None
     return rows
+
+
+def _choice_sha(messages: Sequence[Message], options: Sequence[str], prefill: str) -> str:
+    """What a choice is found by; never that of a prompt, whose prefill is text and no list."""
+    return prompt_sha(messages, json.dumps([prefill, *options], ensure_ascii=False))
 
 
 def _keys(call_id: str | None, sha: str | None) -> list[tuple[str, str]]:

@@ -13,13 +13,14 @@ import json
 import math
 import re
 import threading
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from her.errors import BadAnswer, ContextOverflow, InputError, MissingExtra, ModelError
 from her.models.base import Constraint, Finish, Message, Model, Reply, Sampling, Usage
+from her.models.choice import distinct, split, weighed
 from her.models.decoding import Decoding
 from her.models.prefill import Prefill
 from her.models.tokens import Tokens
@@ -119,6 +120,20 @@ class Transformers(Model):
         """Tokens of prompt and prefill."""
         return await asyncio.to_thread(lambda: len(self.tokens.head(messages)[0]) + len(self.tokens.ids(prefill)))
 
+    async def choose(
+        self, messages: Sequence[Message], options: Sequence[str], *, prefill: str = ""
+    ) -> dict[str, float | None] | None:
+        """As `Model.choose`, exact: the log-softmax of the logits."""
+        names = distinct(options)
+        head, _ = await asyncio.to_thread(self.tokens.head, messages)
+        choice = split(head, {name: self.tokens.ids(prefill + name, plain=True) for name in names})
+        if self.context is not None and choice.longest > self.context:
+            raise ContextOverflow(
+                f"the prompt and its longest option have {choice.longest} tokens, but {self.address} has a window of "
+                f"{self.context}; drop old turns"
+            )
+        return await weighed(choice, lambda ids, wanted: asyncio.to_thread(self._next, ids, wanted))
+
     async def warm(self, messages: Sequence[Message]) -> None:
         """Reads the prompt into the attention cache."""
         await asyncio.to_thread(lambda: self._read(self.tokens.head(messages)[0]))
@@ -168,13 +183,24 @@ class Transformers(Model):
             self._cache.crop(shared - len(self._cached))
         return shared
 
-    def _read(self, ids: list[int]) -> None:
+    def _read(self, ids: list[int]) -> torch.Tensor:
+        """Reads the ids into the cache; the logits of what comes next."""
         with self._lock, torch.inference_mode():
             done = self._resume(ids)
             self._cached = []
             rest = torch.tensor([ids[done:]], device=self._model.device)
-            self._model(input_ids=rest, past_key_values=self._cache, use_cache=True, logits_to_keep=1)
+            output = self._model(input_ids=rest, past_key_values=self._cache, use_cache=True, logits_to_keep=1)
             self._cached = list(ids)
+            logits: torch.Tensor = output.logits[0, -1]
+            return logits
+
+    def _next(self, ids: tuple[int, ...], wanted: frozenset[int]) -> Mapping[int, float]:
+        """Log-probabilities of the tokens wanted."""
+        try:
+            likely = torch.log_softmax(self._read(list(ids)).float(), -1)
+        except (RuntimeError, MemoryError) as fault:
+            raise ModelError(_fault(self.address, fault)) from fault
+        return {token: float(likely[token]) for token in wanted}
 
     def _run(self, job: _Job, listener: _Listener) -> int:
         """Writes the reply into `listener`; how many tokens of the prompt came from the cache."""

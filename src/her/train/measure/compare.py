@@ -12,10 +12,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from her.checks.intervals import LEAST_SCENES, Sums, interval, total
 from her.errors import InputError
 from her.rows.files import read_rows
 from her.train.measure.figures import FIGURES, Observation, by_scene, columns_of, has, statistic
-from her.train.measure.intervals import LEAST_SCENES, Sums, interval, total
 from her.train.measure.measure import MEASURES, TURNS
 from her.train.measure.table import between, label, told
 

@@ -13,8 +13,8 @@ from typing import Literal
 from pydantic import Field
 
 from her.checks import Layouts
+from her.checks.intervals import Statistic, interval, total
 from her.rows.record import Record
-from her.train.measure.intervals import Statistic, interval, total
 from her.train.measure.rates import Part
 
 Unit = Literal["share", "words", "per 1000", "bits", "bits/character", "seconds", "count"]

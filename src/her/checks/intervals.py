@@ -46,6 +46,15 @@ def interval(scenes: Sequence[Sums], statistic: Statistic, rng: random.Random, d
     return low, high
 
 
+def unseen(count: int) -> float:
+    """The upper 95 % bound of a share of which `count` independent cases showed nothing; 1 for no case.
+
+    Where all cases are alike there is nothing to draw from. (Clopper and Pearson, The use of confidence or fiducial
+    limits illustrated in the case of the binomial, 1934; 2.5 % on this side.)
+    """
+    return 1 - (1 - _TAIL) ** (1 / count) if count > 0 else 1.0
+
+
 def total(scenes: Sequence[Sums]) -> list[float]:
     """The figures of all scenes together."""
     return [math.fsum(column) for column in zip(*scenes, strict=True)]

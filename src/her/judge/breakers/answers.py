@@ -1,0 +1,292 @@
+"""Breakers of the exchange: a turn that says again what it said, one that answers nothing, one in another's manner.
+
+Knows the turns around a place, and takes the words it puts in from them. Refuses to know any wording but manners of
+address.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
+from random import Random
+
+from her.checks import near_duplicate, units
+from her.judge.breakers.cuts import finished, inside, merged, one_line, sentences_of, swapped, with_segment
+from her.judge.breakers.layers import GRADES, excused
+from her.judge.breakers.phrases import lines
+from her.judge.breakers.place import Broken, Excuse, Place, visible_size
+from her.turn import Kind, Segment, Turn
+
+TRACE = 2
+"""Words of the last turn, none of them small, that may come again in one that is said to take no notice of it."""
+MARKED = 2
+"""How often a word must stand in somebody's turns, and never in another's, to be a mark of theirs."""
+SHORT = 4
+"""Units below which a sentence says too little to be known again."""
+
+
+def repetition(place: Place, grade: int, rng: Random) -> Broken | None:
+    """A sentence of an earlier turn of one's own again; clear: much of one; gross: the latest, nearly as it was.
+
+    None where the character has not spoken yet.
+    """
+    earlier = [turn for turn in place.own if visible_size(turn) >= 2 * SHORT]
+    if not earlier:
+        return None
+    if grade == 3:
+        return _again_whole(place, earlier[-1], rng)
+    turn = place.turn
+    source = rng.choice(earlier[:-1] or earlier) if grade == 1 else earlier[-1]
+    kinds = (Kind.SPEECH,) if grade == 2 or rng.random() < 0.6 else (Kind.ROLE_THINKING, Kind.ROLE_ACTION)
+    said = [one for one in sentences_of(source, *kinds) if len(units(one.text)) >= SHORT]
+    said = sorted(rng.sample(said, min(grade, len(said))), key=lambda one: (one.segment, one.start))
+    if len(said) < grade:
+        return None
+    for one in said:
+        place_of = [s for s in sentences_of(turn, one.kind) if _whole(turn, s.kind, s.text)]
+        place_of = [s for s in place_of if all(s.text != other.text for other in said)]
+        if not place_of:
+            return None
+        nearest = min(place_of, key=lambda s: (abs(len(s.text) - len(one.text)), s.segment, s.start))
+        turn = swapped(turn, nearest, one.text)
+    number = len(place.own) - place.own.index(source)
+    words = " ".join(one.text for one in said)
+    return Broken(place.written(turn), f"{said[0].kind.value}-{len(said)}-from-{number}-ago", words=words)
+
+
+def _whole(turn: Turn, kind: Kind, text: str) -> bool:
+    return kind is Kind.ROLE_ACTION or finished(text)
+
+
+def _again_whole(place: Place, source: Turn, rng: Random) -> Broken | None:
+    """The latest own turn again, one of its layers left as the turn has it now."""
+    speech = one_line(source)
+    if len(units(speech)) < 2 * SHORT:
+        return None
+    kept = rng.choice(("nothing", "thought", "action"))
+    kinds = {"thought": Kind.ROLE_THINKING, "action": Kind.ROLE_ACTION}
+    own = [s for s in place.turn.segments if s.kind is kinds.get(kept)]
+    rest = [s for s in source.segments if s.kind is Kind.SPEECH or not own]
+    segments = tuple((*own, *rest) if rng.random() < 0.5 else (*rest, *own)) if own else source.segments
+    turn = Turn(place.speaker, merged(list(segments)))
+    about = Excuse(by=place.others[0], said=_asked(place, "repetition", rng), reversed=True) if place.others else None
+    about = about if about and about.said and len(units(speech)) <= 40 else None
+    return Broken(place.written(turn), f"whole-keeping-{kept if own else 'nothing'}", words=speech, excuse=about)
+
+
+def _asked(place: Place, family: str, rng: Random) -> str:
+    held = lines(place.language, "excuses", f"{family}-said")
+    return rng.choice(held) if held else ""
+
+
+def ignores(place: Place, grade: int, rng: Random) -> Broken | None:
+    """The turn is the same character's from elsewhere: from near by in the scene, from far off in it, from another
+    scene. None where nothing has been said or done yet, and where every turn from there happens to take it up."""
+    last = place.last
+    if last is None:
+        return None
+    own = [turn for turn in place.ahead if turn.speaker == place.speaker]
+    near, far = own[:1], own[2:]
+    apart = [turn for turn in place.apart if turn.speaker == place.speaker]
+    pool = {1: near, 2: far, 3: apart}[grade]
+    heard = " \n ".join(s.text for s in last.segments if not s.kind.private)
+    fit = [turn for turn in pool if _fits(place, turn, heard)]
+    if not fit:
+        return None
+    size = visible_size(place.turn)
+    turn = min(rng.sample(fit, min(3, len(fit))), key=lambda one: abs(visible_size(one) - size))
+    where = {1: "next", 2: "far", 3: "other-scene"}[grade]
+    template = f"{where}-{pool.index(turn) + 1}"
+    return Broken(place.written(turn), template, excuse=excused(place, "ignores-what-was-said", rng))
+
+
+def _fits(place: Place, turn: Turn, heard: str) -> bool:
+    """Whether a turn takes no notice of what was heard, and is none that was there already."""
+    mine = {word for s in turn.segments for word in _telling(s.text, place.language)}
+    if turn.text_of(Kind.SPEECH) == "" or len(mine & _telling(heard, place.language)) > TRACE - 1:
+        return False
+    texts = [" ".join(s.text for s in one.segments) for one in (*place.own, place.turn)]
+    like = near_duplicate(" ".join(s.text for s in turn.segments), texts)
+    return like is None or like[1] < 0.3
+
+
+def _telling(text: str, language: str) -> set[str]:
+    """Words that say something: long ones, or pairs of characters in Chinese."""
+    words = units(text)
+    if language == "zh":
+        return {a + b for a, b in zip(words, words[1:], strict=False)}
+    return {word[:6] for word in words if len(word) > 4}
+
+
+def borrowed_diction(place: Place, grade: int, rng: Random) -> Broken | None:
+    """Another's form of address or opening words in a sentence of one's own; clear: in two, or a whole manner of
+    speech; gross: their words for one's own, from turns that nobody has heard yet where there are such.
+
+    None where nobody who has spoken has a manner that the speaker lacks.
+    """
+    ways = {1: (_tic(1),), 2: (_tic(2), _thee, _broken_english, _own_name), 3: (_speech,)}[grade]
+    names = [name for name in place.others if name in place.scene.names]
+    order = [(way, name) for name in names for way in ways]
+    rng.shuffle(order)
+    for way, name in order:
+        if (found := way(place, name, rng)) is not None:
+            template, turn = found
+            said = _asked(place, "borrowed-diction", rng)
+            excuse = Excuse(by=name, said=said) if said else None
+            return Broken(place.written(turn), f"{GRADES[grade]}-{template}", excuse=excuse)
+    return None
+
+
+Changed = tuple[str, Turn] | None
+
+
+def _speech_of(turns: Iterable[Turn]) -> str:
+    return " \n ".join(turn.text_of(Kind.SPEECH) for turn in turns)
+
+
+def _marks_of(place: Place, name: str) -> set[str]:
+    """The words that another has in several turns and the speaker never; what the scene is about is not among them."""
+    theirs = Counter(word for turn in place.turns_of(name) for word in set(units(one_line(turn))))
+    mine = set(units(_speech_of((*place.turns_of(place.speaker), place.turn))))
+    about = (place.scene.setting, *(f"{c.name} {c.profile} {c.background} {c.motivation}" for c in place.scene.cast))
+    subject = {word for text in about for word in units(text) if len(word) > 3}
+    return {word for word, count in theirs.items() if count >= MARKED and word not in mine | subject}
+
+
+def _not_yet(place: Place, name: str) -> list[Turn]:
+    later = [turn for turn in (*place.ahead, *place.apart) if turn.speaker == name]
+    return later or [turn for turn in place.turns if turn.speaker == name]
+
+
+def _markedness(text: str, marks: set[str]) -> float:
+    words = units(text)
+    held = [word for word in words if word in marks]
+    return len(held) / len(words) if len(set(held)) > 1 else 0.0
+
+
+def _strange(place: Place, text: str) -> bool:
+    """Whether a text can be said by the speaker here at all: it does not name the speaker, nor anybody's lines."""
+    return not any(part in text for part in place.speaker.split() if len(part) > 2)
+
+
+def _speech(place: Place, name: str, rng: Random) -> Changed:
+    marks = _marks_of(place, name)
+    theirs = [
+        (_markedness(text, marks), text)
+        for turn in _not_yet(place, name)
+        if (text := one_line(turn)) and _strange(place, text) and finished(text)
+    ]
+    best = sorted((pair for pair in theirs if pair[0] > 0.1), key=lambda pair: (-pair[0], pair[1]))[:3]
+    at = [n for n, s in enumerate(place.turn.segments) if s.kind is Kind.SPEECH]
+    if not best or not at:
+        return None
+    text = min(best, key=lambda pair: abs(len(pair[1]) - len(place.turn.text_of(Kind.SPEECH))))[1]
+    spoken = [replace(s, text=text if n == at[0] else "") if n in at else s for n, s in enumerate(place.turn.segments)]
+    return "speech", replace(place.turn, segments=merged([s for s in spoken if s.text]))
+
+
+def _tic(count: int) -> Callable[[Place, str, Random], Changed]:
+    """So many sentences of one's own with another's way of calling people behind them, or of beginning before them."""
+
+    def way(place: Place, name: str, rng: Random) -> Changed:
+        theirs = [one_line(turn) for turn in place.turns_of(name)]
+        mine = " ".join((place.character.profile, *(one_line(t) for t in place.turns_of(place.speaker)), place.text))
+        tics = [*_addresses("\n".join(theirs), mine, place.language), *_openings(theirs, mine, place)]
+        fit = [one for one in sentences_of(place.turn, Kind.SPEECH) if re.search(r"[\w’'][.!?。！？]$", one.text)]
+        if not tics or len(fit) < count:
+            return None
+        turn, used = place.turn, []
+        comma = "，" if place.language == "zh" else ", "
+        for one in sorted(rng.sample(fit, count), key=lambda one: (-one.segment, -one.start)):
+            tic, opens = rng.choice([t for t in tics if t[0] not in used] or tics)
+            small = inside(one.text, place.language, place.names)
+            if opens and small is None:
+                return None
+            used.append(tic)
+            text = f"{tic}{comma}{small}" if opens else f"{one.text[:-1]}{comma}{tic}{one.text[-1]}"
+            turn = swapped(turn, one, text)
+        return "+".join(re.sub(r"\W+", "-", tic.lower()) for tic in used), turn
+
+    return way
+
+
+def _addresses(theirs: str, mine: str, language: str) -> list[tuple[str, bool]]:
+    """Ways of calling people that another has more than once, as calls and not as words, and the speaker never."""
+    found = []
+    for word in lines(language, "borrowed-diction", "address"):
+        call = rf", {re.escape(word)}(?=[,.!?;])|(?:^|[.!?] ){re.escape(word.capitalize())}(?=,)"
+        call = rf"(?:^|[，。！？]){re.escape(word)}(?=[，。！？])" if language == "zh" else call
+        edge = re.escape(word) if language == "zh" else rf"(?<!\w){re.escape(word)}(?!\w)"
+        if len(re.findall(call, theirs, re.MULTILINE)) >= MARKED and not re.search(edge, mine, re.IGNORECASE):
+            # In Chinese a call stands first.
+            found.append((word, language == "zh"))
+    return found
+
+
+def _openings(theirs: Sequence[str], mine: str, place: Place) -> list[tuple[str, bool]]:
+    """What another begins sentences with in several turns, set off by a comma, and the speaker never; no names."""
+    head = r"[A-Z][\w'’ ]{0,24}," if place.language != "zh" else r"[\u4e00-\u9fff]{1,4}，"
+    pattern = re.compile(rf"(?:^|[.!?。！？]\s?)({head})")
+    heads = Counter(head[:-1] for text in theirs for head in set(pattern.findall(text)))
+    return [
+        (head, True)
+        for head, count in heads.items()
+        if count >= MARKED and head.lower() not in mine.lower() and len(head.split()) < 5
+        if not any(part in head for part in place.names)
+        if not re.search(r"\b(?:you|he|she|they)\b", head, re.IGNORECASE)
+    ]
+
+
+def _own_name(place: Place, name: str, rng: Random) -> Changed:
+    """Another's way of saying "I" by a part of the own name, in Chinese; where that part is a word of theirs alone."""
+    theirs = _speech_of(place.turns_of(name))
+    profile = place.scene.character(name).profile
+    found = re.search(r"自称([\u4e00-\u9fff]{1,2})", profile)
+    if place.language != "zh" or found is None or theirs.count(found[1]) < MARKED:
+        return None
+    turn = place.turn
+    for at, segment in enumerate(turn.segments):
+        if segment.kind is Kind.SPEECH:
+            turn = with_segment(turn, at, re.sub(r"(?:我|小人)(?!们)", found[1], segment.text))
+    return ("own-name", turn) if turn.segments != place.turn.segments else None
+
+
+_THEE = ((r"\byou are\b", "thou art"), (r"\byours\b", "thine"), (r"\byour\b", "thy"), (r"\byou\b", "thee"))
+
+
+def _thee(place: Place, name: str, rng: Random) -> Changed:
+    """`thee` and `thy` for one who says `you`, where another says them."""
+    theirs = re.findall(r"\b(?:thee|thou|thy|thine)\b", _speech_of(place.turns_of(name)), re.IGNORECASE)
+    mine = _speech_of((*place.turns_of(place.speaker), place.turn))
+    if place.language != "en" or len(theirs) < MARKED or re.search(r"\b(?:thee|thou|thy)\b", mine, re.IGNORECASE):
+        return None
+    turn = place.turn
+    for at, segment in enumerate(turn.segments):
+        if segment.kind is Kind.SPEECH:
+            text = segment.text
+            for pattern, word in _THEE:
+                text = re.sub(pattern, word, text)
+                text = re.sub(pattern.replace("you", "You"), word.capitalize(), text)
+            turn = with_segment(turn, at, text)
+    return ("thee", turn) if turn.segments != place.turn.segments else None
+
+
+def _broken_english(place: Place, name: str, rng: Random) -> Changed:
+    """Articles and helping verbs left out, where another speaks so and the speaker does not."""
+    theirs, mine = (units(_speech_of(place.turns_of(one))) for one in (name, place.speaker))
+    if place.language != "en" or min(len(theirs), len(mine)) < 40 or _articles(theirs) > 0.015 or _articles(mine) < 0.04:
+        return None
+    turn = place.turn
+    for at, segment in enumerate(turn.segments):
+        if segment.kind is Kind.SPEECH:
+            bare = re.sub(r"\b(?:the|an?|am|is|are|do|does|have|has|will|would|to)\s+(?=\w)", "", segment.text)
+            bare = re.sub(r"(^|[.!?] )(?:The|An?|It is|There is)\s+(\w)", lambda m: m[1] + m[2].upper(), bare)
+            turn = with_segment(turn, at, bare)
+    lost = len(units(_speech_of([place.turn]))) - len(units(_speech_of([turn])))
+    return ("broken-english", turn) if lost >= 4 else None
+
+
+def _articles(words: Sequence[str]) -> float:
+    return sum(word in {"a", "an", "the"} for word in words) / len(words)

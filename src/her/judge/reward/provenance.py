@@ -1,0 +1,105 @@
+"""What shaped a checkpoint: the judges that rewarded it and the families of pairs that trained or tested them.
+
+Knows addresses and hashes. Refuses to know what stands behind them.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+from pydantic import Field, ValidationError
+
+from her.errors import InputError, StorageError
+from her.prompts import prompt_hash
+from her.rows.record import Record
+
+FILE = "judges.json"
+"""What the record is called beside a checkpoint."""
+
+
+class JudgeRecord(Record):
+    """One judge as it was asked. Hashes are sha256, of prompts their first 12 digits."""
+
+    address: str = Field(min_length=1, description="The model's address.")
+    weights: str = Field(default="", description="sha256 of its weights, where they are a file.")
+    dialect: str = Field(default="ours", description="ours, her-rm, or scored.")
+    prompts: tuple[str, ...] = Field(default=(), description="Prompt texts, name@hash.")
+    principles: str = Field(default="", description="sha256 of the principle list's file.")
+
+
+class Provenance(Record):
+    """All judges whose verdicts became rewards, and the hash of each family of known pairs they were trained on."""
+
+    judges: tuple[JudgeRecord, ...] = ()
+    families: dict[str, str] = Field(default_factory=dict, description="sha256 by family.")
+
+    def plus(self, other: Provenance) -> Provenance:
+        """Both together, each judge once. Raises InputError where they hold two versions of one family."""
+        two = {name for name in self.families.keys() & other.families if self.families[name] != other.families[name]}
+        if two:
+            raise InputError(f"two versions of the family {min(two)!r}: a checkpoint that saw both needs two names")
+        judges = dict.fromkeys((*self.judges, *other.judges))
+        return Provenance(judges=tuple(judges), families={**self.families, **other.families})
+
+    def shaped_by(self, address: str) -> bool:
+        """Whether the judge at an address had a part in it; its figures by that judge are then not to be trusted."""
+        return any(one.address == address for one in self.judges)
+
+    @property
+    def sha(self) -> str:
+        """The sha256 of the whole record, whatever the order of its families."""
+        ordered = self.model_copy(update={"families": dict(sorted(self.families.items()))})
+        return digest(ordered.model_dump_json())
+
+    def write(self, folder: Path) -> Path:
+        """The file beside a checkpoint. Raises StorageError."""
+        path = folder / FILE
+        try:
+            path.write_text(self.model_dump_json(indent=1) + "\n", encoding="utf-8")
+        except OSError as error:
+            raise StorageError(f"{path} cannot be written ({error.strerror}); name another folder") from error
+        return path
+
+    @classmethod
+    def read(cls, folder: Path) -> Provenance:
+        """What stands beside a checkpoint; nothing for one that no judge shaped. Raises InputError and StorageError."""
+        path = folder / FILE
+        try:
+            return cls.model_validate_json(path.read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            return cls()
+        except ValidationError as error:
+            fault = error.errors(include_input=False, include_url=False)[0]
+            where = ".".join(map(str, fault["loc"])) or "the file"
+            raise InputError(f"{path}: {where}: {fault['msg']}; restore it, or train again") from None
+        except (OSError, UnicodeDecodeError) as error:
+            raise StorageError(f"{path} cannot be read ({error}); restore it, or train again") from error
+
+
+def digest(*parts: str | bytes) -> str:
+    """The sha256 of these parts, each with its length, in hex."""
+    found = hashlib.sha256()
+    for part in parts:
+        data = part if isinstance(part, bytes) else part.encode()
+        found.update(f"{len(data)}:".encode() + data)
+    return found.hexdigest()
+
+
+def judge_record(address: str, *, dialect: str, prompts: Iterable[str], principles: Path | None = None) -> JudgeRecord:
+    """The record of a judge that was asked with these prompt texts and this list of principles.
+
+    Raises PromptError for a text that is not there, and StorageError for a list that cannot be read.
+    """
+    try:
+        listed = "" if principles is None else hashlib.sha256(principles.read_bytes()).hexdigest()
+    except OSError as error:
+        raise StorageError(f"{principles}: the principles cannot be read ({error.strerror})") from error
+    asked = tuple(f"{name}@{prompt_hash(name)}" for name in sorted(set(prompts)))
+    return JudgeRecord(address=address, dialect=dialect, prompts=asked, principles=listed)
+
+
+def family_hashes(pairs: Mapping[str, Iterable[str]]) -> dict[str, str]:
+    """The hash of each family by the pairs it made, given as JSON; their order does not count."""
+    return {family: digest(*sorted(rows)) for family, rows in sorted(pairs.items())}
