@@ -159,3 +159,12 @@ def test_books_that_are_alike_inside_make_the_interval_wide() -> None:
         found = measured(rows, share, random.Random(0))
         widths.append((found.high or 0) - (found.low or 0))
     assert widths[0] < 0.25 and widths[1] > 0.6
+
+
+def test_few_books_that_agree_by_chance_do_not_make_the_interval_narrow() -> None:
+    rows = [Seen(f"b{n % 7}", "", f"p{n}", (float(n % 70 >= 7), 1.0)) for n in range(70)]
+    rows[0] = Seen("b0", "", "p0", (1.0, 1.0))
+    found = measured(rows, share, random.Random(0))
+    assert found.value is not None and found.low is not None
+    assert found.low <= found.value - 1.96 * (found.value * (1 - found.value) / 70) ** 0.5 + 1e-4
+    assert found.high is not None and found.high <= 1

@@ -135,6 +135,13 @@ def test_skipped_rows_and_shortened_candidates_are_told(perfect: Trial, tmp_path
     assert cells(text[text.rindex("What the text alone tells") :], "padding")[0] == "surface"
 
 
+def test_families_that_could_not_be_probed_are_named(perfect: Trial, tmp_path: Path) -> None:
+    text = write_page(perfect, tmp_path).read_text("utf-8")
+    assert "counted all the same: anachronism." in text
+    probed = replace(perfect, probe=(*perfect.probe, Probed("anachronism", Figure(0.5), False)))
+    assert "counted all the same" not in write_page(probed, tmp_path).read_text("utf-8")
+
+
 def test_the_same_trial_makes_the_same_page(led: Trial, tmp_path: Path) -> None:
     pages = [write_page(led, tmp_path / name).read_bytes() for name in ("a", "b")]
     assert pages[0] == pages[1]

@@ -214,6 +214,18 @@ async def size(teacher: Windowed, at: compare.Case, dropped: int) -> int:
     return max([await teacher.count(OURS.messages(one, dropped)) or 0 for one in compare.both(at)])
 
 
+async def test_the_order_that_takes_more_room_decides_for_both() -> None:
+    class Lopsided(Windowed):
+        async def count(self, messages: Sequence[Message], prefill: str = "") -> int | None:
+            return (await super().count(messages, prefill) or 0) + 9 * len(parts(messages)[0])
+
+    at, teacher = case("x" * 10, "x" * 300, times=40), Lopsided(lambda _: answer(0))
+    teacher.context = await size(teacher, at, 100) + 1000
+    await Judge(teacher, OURS, sampling=Sampling(max_tokens=1000)).judge(at)
+    for call in teacher.calls:
+        assert "(Left out here: 100 earlier turns.)" in call.messages[-1].content
+
+
 async def test_a_case_that_does_not_fit_with_its_last_turn_alone_is_never_asked() -> None:
     teacher = Windowed(lambda _: answer(1))
     teacher.context = 2000

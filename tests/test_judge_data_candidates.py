@@ -35,6 +35,7 @@ from teachers import Say, Teacher
 from texts import PLAN, PLAN_END
 
 ROOM = Sampling(max_tokens=50)
+REFERENCE = "Mara Vell: Nobody rows out tonight, Tom, and least of all a boy who cannot tie a bowline in the dark."
 
 
 def told(scene: Scene, name: str, turns: Sequence[Turn]) -> tuple[Message, ...]:
@@ -49,7 +50,7 @@ def places(count: int) -> list[Place]:
             book=f"b{n % 3}",
             split="train",
             at=at(place=n),
-            reference="Mara Vell: No.",
+            reference=REFERENCE,
             prompt=(Message("system", "Play."), Message("user", f"Now {n}.")),
         )
         for n in range(count)
@@ -148,6 +149,11 @@ def test_what_the_gate_refuses_stays_in_the_row_and_in_the_counts(tmp_path: Path
     assert report.refused == {} and not any(one.refused for row in rows for one in row.candidates)
 
 
+def test_a_candidate_that_is_the_books_own_turn_is_refused(tmp_path: Path) -> None:
+    _, (row, *_), _ = draw(tmp_path, lambda call: f"x{PLAN_END}{REFERENCE}", Draws(samples=1, sampling=ROOM))
+    assert {refusal.reason for refusal in row.candidates[0].refused} == {"copied"}
+
+
 def test_a_candidate_that_never_ends_is_missing_and_the_others_stay(tmp_path: Path) -> None:
     def say(call: Call) -> str | Reply:
         endless = call.messages[-1].content == "Now 1." or (call.sampling.seed or 0) % 3 == 0
@@ -201,6 +207,11 @@ def test_everyone_meets_as_many_and_nobody_twice(count: int, most: int, seed: in
 def test_which_side_comes_first_is_drawn() -> None:
     found = [two for seed in range(40) for two in meetings(8, 28, random.Random(seed))]
     assert 0.45 < sum(one < other for one, other in found) / len(found) < 0.55
+    always = 0
+    for seed in range(40):
+        firsts = Counter(one for one, _ in meetings(8, 28, random.Random(seed)))
+        always += max(firsts.values()) == 7
+    assert always < 12, "nobody comes first in every meeting, but by chance"
 
 
 def drawn(texts: Sequence[str], refused: Sequence[int] = (), id: str = "s/t0", model: str = "m") -> Drawn:

@@ -291,6 +291,9 @@ def test_something_else_at_the_target_is_never_written_over(tmp_path: Path) -> N
     (tmp_path / "file").write_text("", encoding="utf-8")
     with pytest.raises(InputError, match="holds something else"):
         write(tmp_path / "file", units())
+    earlier = {"pairs_in": 1, "unlabelled": {}, "parts": {}, "a count of another version": 0}
+    (tmp_path / "out" / "report.json").write_text(json.dumps(earlier), encoding="utf-8")
+    assert write(tmp_path / "out", units()).adds_up
 
 
 def test_every_row_says_what_shaped_it(tmp_path: Path) -> None:
@@ -330,7 +333,15 @@ def test_a_card_tells_what_is_in_it_and_names_no_host(tmp_path: Path) -> None:
 
 def test_counts_that_do_not_add_up_are_seen() -> None:
     empty = {"labels": 0, "aside": {}, "pairs": 0, "rows": 0, "winners": {}, "shapes": {}, "mixed_share": None}
-    empty |= {"longer_before": None, "longer_share": None, "kinds": {}, "known": {}, "tie_kinds": {}, "languages": {}}
+    empty |= {
+        "longer_before": None,
+        "longer_share": None,
+        "kinds": {},
+        "families": {},
+        "known": {},
+        "tie_kinds": {},
+        "languages": {},
+    }
     parts = {name: {**empty, "books": 0} for name in ("sft", "rl", "test")}
     fields: dict[str, Any] = {
         "pairs_in": 0,
@@ -508,6 +519,19 @@ def test_people_and_known_pairs_and_a_judge_together(tmp_path: Path) -> None:
     assert judged.samples and judged.samples.known == {"construction": 4, "judge": 3, "people": 1}
     checked = judged.samples.checked["construction"]
     assert (checked.labels, checked.same, checked.other, checked.silent) == (4, 0, 4, 0), "it sees ties everywhere"
+
+
+def test_pairs_of_a_book_that_the_data_set_tests_on_are_for_tests(tmp_path: Path) -> None:
+    with Writer(tmp_path / "pairs.jsonl") as out:
+        for n in range(6):
+            out.write(pair(f"k{n}", FIRST, kind="broken", family="padding", book=f"book-{n % 3}"))
+    data = contexts(tmp_path / "data", books=2)
+    outcome, _ = way(tmp_path / "out", None, None, files=(tmp_path / "pairs.jsonl",), contexts=data)
+    assert outcome.samples and outcome.samples.held_out == ("book-2",) and outcome.samples.parts["test"].pairs == 2
+    assert outcome.samples.parts["test"].families == {"padding": 2}
+    more = RewardOptions(held_out=("book-0",))
+    outcome, _ = way(tmp_path / "out", None, None, files=(tmp_path / "pairs.jsonl",), contexts=data, rewards=more)
+    assert outcome.samples and outcome.samples.held_out == ("book-0", "book-2")
 
 
 def test_a_judge_of_garbage_labels_nothing(tmp_path: Path) -> None:

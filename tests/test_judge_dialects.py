@@ -17,7 +17,7 @@ from her.judge.case import Case
 from her.judge.dialects import DIALECTS, named
 from her.judge.dialects.dialect import Dialect, final
 from her.judge.dialects.her_rm import HerRm
-from her.judge.dialects.ours import EVIDENCE, Ours
+from her.judge.dialects.ours import EVIDENCE, TERSE_EVIDENCE, Ours
 from her.judge.dialects.shown import disarmed
 from her.judge.scored import request
 from her.judge.verdict import Finding, Unscored, Verdict, Winner, checked
@@ -32,7 +32,7 @@ OURS, HER_RM = Ours((veto("plan-leak", "Plan leaked"), veto("mind-reading"))), H
 MARKS = notation()
 PLAN = MARKS["plan_open"] + "Keep her dry. KEPT-BACK" + MARKS["plan_close"]
 LONG = "The lamp has been lit every night since the winter of the great storm, and it will be lit tonight, whether " * 3
-dialects = pytest.mark.parametrize("dialect", [OURS, HER_RM], ids=list(DIALECTS))
+dialects = pytest.mark.parametrize("dialect", [OURS, HER_RM], ids=["ours", "her-rm"])
 
 
 def prompt_of(dialect: Dialect, at: Case, dropped: int = 0) -> str:
@@ -288,10 +288,19 @@ def test_the_schema_is_one_that_the_embedded_engine_can_hold_to() -> None:
     assert llguidance.LLMatcher.validate_grammar(grammar) == ""
 
 
+def test_the_terse_dialect_asks_for_less_and_reads_the_same() -> None:
+    terse = named("ours-terse")
+    assert "name 1 to 2 positive principles" in prompt_of(terse, case()) and terse.room < OURS.room
+    assert f"at most {TERSE_EVIDENCE} characters" in prompt_of(terse, case())
+    assert terse.read(answer(1, finding(a="x" * TERSE_EVIDENCE))).margin == 1
+    assert reason(lambda: terse.read(answer(1, finding(a="x" * (TERSE_EVIDENCE + 1))))) == "copied"
+    assert jsonschema.Draft202012Validator(terse.schema).is_valid(json.loads(answer(1, finding())))  # type: ignore[arg-type]
+
+
 def test_dialects_are_known_by_name() -> None:
-    assert named("her-rm").name == "her-rm"
+    assert [named(name).name for name in DIALECTS] == list(DIALECTS)
     assert "- other: must not be" in prompt_of(named("ours", [veto("other")]), case())
-    with pytest.raises(InputError, match="ours, her-rm"):
+    with pytest.raises(InputError, match="ours, ours-terse, her-rm"):
         named("elvish")
     with pytest.raises(InputError, match="own principles"):
         named("her-rm", [veto("other")])

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import random
 import zlib
 from collections.abc import Sequence
@@ -234,5 +233,5 @@ async def judged_as(dialect: Ours | HerRm, at: Case, said: str) -> Verdict | Uns
 def test_a_judge_that_is_talked_into_breaking_its_own_findings_is_not_believed() -> None:
     for at in pairs()[::50]:
         said = answer(3, finding("B", "plan-leak", negative=True), finding("B", "voice"))
-        found = asyncio.run(judged_as(OURS, at, f"{json.dumps(at.first[:50])} {said}"))
+        found = asyncio.run(judged_as(OURS, at, f"The other leaks its plan, says one of them.\n{said}"))
         assert isinstance(found, Unscored) and found.reason is Reason.CONTRADICTION

@@ -445,11 +445,8 @@ def test_what_two_answers_call_the_same_is_one_candidate() -> None:
     words = {"name": "Same", "definition": "The same definition."}
     one, other = (FOUR[at].model_copy(update=words) for at in (0, 1))
     made = united([one, FOUR[2], other])
-    assert len(made) == 2 and {pair for each in made for pair in each.pairs} == {
-        *one.pairs,
-        *other.pairs,
-        *FOUR[2].pairs,
-    }
+    assert len(made) == 2
+    assert {pair for each in made for pair in each.pairs} == {*one.pairs, *other.pairs, *FOUR[2].pairs}
 
 
 async def test_one_candidate_alone_is_asked_nothing_about(tmp_path: Path) -> None:

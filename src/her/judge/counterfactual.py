@@ -168,7 +168,13 @@ class _Maker:
                 continue
             made += 1
             self._edits[name] += 1
-            about = {"family": "neutral", "grade": 0, "template": _named(place, edited), "kind": "neutral", "base": base}
+            about = {
+                "family": "neutral",
+                "grade": 0,
+                "template": _named(place, edited),
+                "kind": "neutral",
+                "base": base,
+            }
             yield self._pair(place, row, edited, about, rng)
         if not made:
             self._told["neutral: does not apply"] += 1
@@ -205,7 +211,7 @@ class _Maker:
         base, turn = rng.choice(usable)
         return replace(place, turn=turn), base
 
-    def _pair(self, place: Place, row: PoolRow, made: Broken, about: dict[str, object], rng: Random) -> Pair:
+    def _pair(self, place: Place, row: PoolRow, made: Broken, about: Mapping[str, object], rng: Random) -> Pair:
         good = made.good or place.text
         key = f"{about['kind']}/{about['family']}"
         rare = self._sides[key, Winner.FIRST] - self._sides[key, Winner.SECOND]
@@ -282,3 +288,35 @@ def _key(pair: Pair, by: By) -> str:
     if by == "family" and pair.kind == "neutral":
         return f"neutral/{pair.template}"
     return pair.family if by == "family" else f"{pair.family}\0{pair.template}"
+
+
+def few(pairs: Sequence[Pair], most: int, rng: Random) -> list[Pair]:
+    """At most so many pairs of each family and grade, of all books alike; of neutral edits, of each kind.
+
+    A twin is kept where its pair is. The order stays. Raises InputError for fewer than one.
+    """
+    if most < 1:
+        raise InputError(f"at least 1 pair of a family is kept, not {most}")
+    groups: dict[tuple[str, int, str], list[Pair]] = defaultdict(list)
+    for pair in pairs:
+        if pair.kind != "twin":
+            groups[pair.family, pair.grade, pair.template if pair.kind == "neutral" else ""].append(pair)
+    kept: set[str] = set()
+    for key in sorted(groups):
+        books: Counter[str] = Counter()
+        ranked: list[tuple[int, int, str]] = []
+        for pair in rng.sample(groups[key], len(groups[key])):
+            ranked.append((books[pair.book], len(ranked), pair.id))
+            books[pair.book] += 1
+        kept.update(id for _, _, id in sorted(ranked)[:most])
+    return [pair for pair in pairs if (pair.twin_of or pair.id) in kept]
+
+
+def counts(pairs: Iterable[Pair]) -> dict[str, dict[str, int]]:
+    """How many pairs there are by family, grade, kind, language and base, each in the order of its names."""
+    found: dict[str, Counter[str]] = {name: Counter() for name in ("family", "grade", "kind", "language", "base")}
+    for pair in pairs:
+        about = (pair.family, str(pair.grade), pair.kind, pair.at.scene.language, pair.base)
+        for name, value in zip(found, about, strict=True):
+            found[name][value] += 1
+    return {name: dict(sorted(count.items())) for name, count in found.items()}

@@ -48,9 +48,10 @@ def _quotes(place: Place, rng: Random) -> Turn | None:
     pairs = [(("“", "”"), ("「", "」")), (("「", "」"), ("“", "”"))] if place.language == "zh" else []
     pairs += [(("“", "”"), ('"', '"')), (("„", "“"), ("»", "«")), (("« ", " »"), ("“", "”"))]
     text = " ".join(s.text for s in place.turn.segments)
-    for (left, right), (open_, close) in pairs:
-        if left in text and right in text:
-            return _everywhere(place, lambda t, a=left, b=right, c=open_, d=close: t.replace(a, c).replace(b, d))
+    found = next(((old, new) for old, new in pairs if old[0] in text and old[1] in text), None)
+    if found is not None:
+        (left, right), (opens, closes) = found
+        return _everywhere(place, lambda t: t.replace(left, opens).replace(right, closes))
     if text.count('"') and text.count('"') % 2 == 0:
         return _everywhere(place, lambda t: re.sub(r'"([^"]*)"', r"“\1”", t))
     return None
@@ -102,9 +103,7 @@ def _titles(place: Place, rng: Random) -> Turn | None:
     return _everywhere(place, lambda t: re.sub(r"\b(Mrs?|Dr|St)(?= [A-Z])", r"\1.", t))
 
 
-_LONG = re.compile(
-    r"\b(?:do|did|is|was|will|have|are|would) not\b|\b(?:I|you) (?:will|have|am|are)\b", re.IGNORECASE
-)
+_LONG = re.compile(r"\b(?:do|did|is|was|will|have|are|would) not\b|\b(?:I|you) (?:will|have|am|are)\b", re.IGNORECASE)
 
 
 def _short_forms(place: Place, rng: Random) -> Turn | None:
@@ -120,7 +119,8 @@ def _short_forms(place: Place, rng: Random) -> Turn | None:
     return None
 
 
-_HANGS = frozenset("it this that there them then now him her he she they these so its his".split())
+_HANGING_WORDS = "it this that there them then now him her he she they these so its his"
+_HANGS = frozenset(_HANGING_WORDS.split())
 """English words by which a thought or a deed speaks of what went before it."""
 
 

@@ -42,7 +42,7 @@ Dimension = Literal[
     "safety",
     "worldview",
 ]
-"""What a principle is about; short names of our own for the release's twelve (her-release.md 4 in docs/sources.md)."""
+"""What a principle is about; short names of ours for the release's twelve (docs/sources.md)."""
 DIMENSIONS: tuple[Dimension, ...] = get_args(Dimension)
 LANGUAGES = ("en", "zh")
 

@@ -25,7 +25,7 @@ from her.checks import (
     units,
     wrong_language,
 )
-from her.checks.intervals import Interval, Sums, interval
+from her.checks.intervals import Sums, interval, unseen
 from her.judge.case import Case
 from her.judge.pairs import Pair
 from her.judge.verdict import Winner
@@ -38,10 +38,10 @@ BUCKETS = 1 << 18
 """Numbers that features are hashed to; an edit has some hundred features."""
 RATE = 0.5
 DECAY = 1e-4
-ROUNDS = 8
+ROUNDS = 6
 """Steps of the regression: rate, shrinking, and how often it sees its pairs; set on planted data (tests), where a
 word in a third of one side and a difference in length are found and nothing is found in noise."""
-CHARACTERS = (3, 5)
+CHARACTERS = (4,)
 _WORDS = (1, 2)
 LEAST = 20
 """Pairs below which a family is not probed."""
@@ -96,7 +96,8 @@ def _probed(family: str, pairs: Sequence[Pair], rng: Random) -> Probed | None:
         return None
     rng.shuffle(books)
     part = {book: at % FOLDS for at, book in enumerate(books)}
-    rows = [(part[pair.book], features(pair), 1 if pair.better is Winner.FIRST else -1) for pair in pairs]
+    seen = _spread([(pair.book, features(pair)) for pair in pairs])
+    rows = [(part[p.book], f, 1 if p.better is Winner.FIRST else -1) for p, f in zip(pairs, seen, strict=True)]
     sums: dict[str, list[float]] = {book: [0.0, 0.0] for book in books}
     for fold in sorted(set(part.values())):
         weights = _trained([(found, side) for other, found, side in rows if other != fold], rng)
@@ -107,8 +108,23 @@ def _probed(family: str, pairs: Sequence[Pair], rng: Random) -> Probed | None:
                 sums[pair.book][0] += 1.0 if score > 0 else 0.5 if score == 0 else 0.0
                 sums[pair.book][1] += 1
     right = sum(one[0] for one in sums.values()) / len(pairs)
-    ends: Interval = interval(list(sums.values()), _share, rng)
-    return Probed(family, len(pairs), right, *(ends or (None, None)))
+    return Probed(family, len(pairs), right, *_ends(list(sums.values()), right, rng))
+
+
+def _ends(books: Sequence[Sums], right: float, rng: Random) -> tuple[float | None, float | None]:
+    """The interval over books; where all pairs are alike, what so many books leave open."""
+    if right in (0.0, 1.0):
+        return (0.0, unseen(len(books))) if right == 0 else (1 - unseen(len(books)), 1.0)
+    return interval(books, _share, rng) or (None, None)
+
+
+def _spread(rows: Sequence[tuple[str, dict[int, float]]]) -> list[dict[int, float]]:
+    """The features of each row that more than one book has; of one alone nothing can be learnt about others."""
+    books: dict[int, set[str]] = defaultdict(set)
+    for book, found in rows:
+        for key in found:
+            books[key].add(book)
+    return [{key: value for key, value in found.items() if len(books[key]) > 1} for _, found in rows]
 
 
 def _share(sums: Sums) -> float | None:

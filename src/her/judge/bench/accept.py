@@ -56,6 +56,5 @@ def _line(bar: Bar, figure: Figure) -> Line:
     if (bar.least is None or figure.low >= bar.least) and (bar.most is None or figure.high <= bar.most):
         return Line(bar, figure, True)
     missed = (bar.least is not None and figure.high < bar.least) or (bar.most is not None and figure.low > bar.most)
-    return Line(
-        bar, figure, False, "missed" if missed else "the interval crosses the bar; more pairs are needed to tell"
-    )
+    why = "missed" if missed else "the bar is inside the interval; more pairs are needed"
+    return Line(bar, figure, False, why)

@@ -147,9 +147,8 @@ def _answers(drawn: Questions, once: Iterable[Asked], again: Iterable[Asked]) ->
 def _probed(pairs: Sequence[Pair], rng: random.Random) -> tuple[Probed, ...]:
     broken = [pair for pair in pairs if pair.kind == "broken"]
     found = probe.report(broken, rng) if broken else {}
-    return tuple(
-        Probed(name, Figure(one.accuracy, one.low, one.high), one.surface) for name, one in sorted(found.items())
-    )
+    rights = {name: Figure(one.accuracy, one.low, one.high, one.pairs) for name, one in found.items()}
+    return tuple(Probed(name, rights[name], one.surface) for name, one in sorted(found.items()))
 
 
 def _how(options: BenchOptions, answers: Answers) -> dict[str, Any]:

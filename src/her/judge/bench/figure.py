@@ -5,14 +5,19 @@ Knows what is drawn anew, and what can be said where nothing varied. Refuses to 
 
 from __future__ import annotations
 
+import math
 import random
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from statistics import NormalDist
 
 from her.checks.intervals import DRAWS, LEAST_SCENES, Statistic, interval, total, unseen
 
 MANY, FEWER_DRAWS = 400, 500
 """From so many books or scenes on, fewer draws: their percentiles then move by less than the interval's rounding."""
+
+
+_NORMAL = NormalDist().inv_cdf(0.975)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,9 +58,10 @@ def measured(
 ) -> Figure:
     """The figure of all cases, which lies `within` bounds.
 
-    Books are drawn anew where there are enough of them, else scenes. Where every case says the same there is no spread
-    to draw from: the interval then tells how far the figure could be off if as many cases as can have gone unseen
-    among these places differed, each by `reach`.
+    Books are drawn anew where there are enough of them, else scenes. A few may be alike by chance: the interval of a
+    share is never narrower than that of as many independent places. Where every case says the same there is no spread
+    at all: the interval then tells how far the figure could be off if as many cases as can have gone unseen among
+    these places differed, each by `reach`.
     """
     rows = list(seen)
     groups, unit = _groups(rows)
@@ -67,7 +73,10 @@ def measured(
     if ends is None and len(groups) >= LEAST_SCENES and _alike(rows, statistic, value):
         far = reach * unseen(len({row.place for row in rows}))
         ends = max(value - far, within[0]), min(value + far, within[1])
-    low, high = ends or (None, None)
+    if ends is None:
+        return Figure(value, cases=len(rows), units=len(groups), unit=unit)
+    far = _independent(rows, value) if statistic is share else 0.0
+    low, high = min(ends[0], max(value - far, within[0])), max(ends[1], min(value + far, within[1]))
     return Figure(value, low, high, len(rows), len(groups), unit)
 
 
@@ -79,6 +88,15 @@ def _groups(rows: Sequence[Seen]) -> tuple[list[list[float]], str]:
     for row in rows:
         groups.setdefault(row.book or row.scene if by_book else row.scene, []).append(row.sums)
     return [total(groups[name]) for name in sorted(groups)], "books" if by_book else "scenes"
+
+
+def _independent(rows: Sequence[Seen], value: float) -> float:
+    """Half the 95 % interval of a ratio of sums over independent places (linearised)."""
+    places: dict[str, list[tuple[float, ...]]] = {}
+    for row in rows:
+        places.setdefault(row.place, []).append(row.sums)
+    sums = [total(found) for found in places.values()]
+    return _NORMAL * math.sqrt(sum((part - value * whole) ** 2 for part, whole in sums)) / sum(one[1] for one in sums)
 
 
 def _alike(rows: Sequence[Seen], statistic: Statistic, value: float) -> bool:

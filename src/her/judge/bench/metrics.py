@@ -218,7 +218,7 @@ def _bins(pairs: Sequence[Asked], rng: random.Random) -> Iterable[Bin]:
 def _families(pairs: Sequence[Asked], surface: Collection[str], rng: random.Random) -> Iterable[Family]:
     sorts: dict[tuple[str, str, int], list[Asked]] = {}
     for one in pairs:
-        for grade in {0, one.pair.grade}:
+        for grade in sorted({0, int(one.pair.grade)}):
             sorts.setdefault((one.pair.kind, _name(one), grade), []).append(one)
     for (kind, name, grade), found in sorted(sorts.items()):
         yield Family(kind, name, grade, kind == "broken" and name in surface, measured(_right(found), share, rng))
@@ -227,12 +227,19 @@ def _families(pairs: Sequence[Asked], surface: Collection[str], rng: random.Rand
 def _accounts(asked: Sequence[Asked]) -> Iterable[Account]:
     sorts: dict[tuple[str, str], list[Asked]] = {}
     for one in asked:
-        kind = "attack" if one.pair.family == OPENER else one.pair.kind
-        sorts.setdefault((kind, _name(one)), []).append(one)
+        sorts.setdefault(("attack" if one.pair.family == OPENER else one.pair.kind, _name(one)), []).append(one)
     for (kind, name), found in sorted(sorts.items()):
         counts = Counter(one.outcome for one in found)
-        flipped = sum(one.flips for one in found)
-        yield Account(kind, name, len(found), *(counts[outcome] for outcome in Outcome), flipped)
+        yield Account(
+            kind=kind,
+            name=name,
+            asked=len(found),
+            correct=counts[Outcome.CORRECT],
+            wrong=counts[Outcome.WRONG],
+            tie=counts[Outcome.TIE],
+            unscored=counts[Outcome.UNSCORED],
+            flipped=sum(one.flips for one in found),
+        )
 
 
 def _unlabelled(name: str, asked: Sequence[Asked]) -> Unlabelled:

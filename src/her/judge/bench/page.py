@@ -159,8 +159,17 @@ def _warnings(trial: Trial) -> list[str]:
 
 
 def _notes(trial: Trial) -> list[str]:
-    skipped = sum(sum(one.skipped.values()) for one in trial.files)
-    return [f"{counted(skipped, 'rows')} of the files could not be used; the reasons are below."] if skipped else []
+    found = []
+    if skipped := sum(sum(one.skipped.values()) for one in trial.files):
+        found.append(f"{counted(skipped, 'rows')} of the files could not be used; the reasons are below.")
+    probed = {one.family for one in trial.probe}
+    unknown = sorted({one.name for one in trial.measures.families if one.kind == "broken"} - probed)
+    if unknown:
+        found.append(
+            "Of these families there are too few pairs to tell whether the text alone gives the answer away; they are "
+            f"counted all the same: {', '.join(unknown)}."
+        )
+    return found
 
 
 def _bar(bar: Bar, unit: Unit) -> str:

@@ -14,7 +14,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from pydantic import ValidationError
 
@@ -44,6 +44,11 @@ LONGEST_SAMPLE = 4_000
 Row = Mapping[str, Any]
 Messages = Sequence[tuple[str, str]]
 """Speaker and text."""
+
+
+class _Names(NamedTuple):
+    source: str
+    subset: str
 
 
 class _Unfit(Exception):
@@ -189,13 +194,13 @@ def _judgebench(row: Row, id: str, source: str) -> list[Pair]:
     if better is None:
         raise _Unfit("no answer")
     names = _names(source, row.get("source"))
-    at = setting([(ASKS, _text(row["question"]))], source, names["subset"])
+    at = setting([(ASKS, _text(row["question"]))], source, names.subset)
     return [_pair(id, at, (row["response_A"], row["response_B"]), better, names)]
 
 
 def _rolerm(row: Row, id: str, source: str) -> list[Pair]:
     names = _names(source, row.get("subset"))
-    at = setting(_messages(row["context_messages"]), source, names["subset"])
+    at = setting(_messages(row["context_messages"]), source, names.subset)
     return [_preferred(id, at, (row["preferred_response"], row["dispreferred_response"]), names)]
 
 
@@ -208,9 +213,9 @@ def _chosen(row: Row, id: str, source: str) -> list[Pair]:
         first, second = _messages(good), _messages(bad)
         if first[:-1] != second[:-1] or first[-1][0] != ANSWERS:
             raise _Unfit("the two differ before the last message")
-        at = setting(first[:-1] or _messages(asked), source, names["subset"])
+        at = setting(first[:-1] or _messages(asked), source, names.subset)
         return [_preferred(id, at, (first[-1][1], second[-1][1]), names)]
-    at = setting(_messages(asked), source, names["subset"])
+    at = setting(_messages(asked), source, names.subset)
     if not isinstance(good, list | tuple) or not isinstance(bad, list | tuple):
         return [_preferred(id, at, (good, bad), names)]
     if not good or not bad:
@@ -223,21 +228,21 @@ def _chosen(row: Row, id: str, source: str) -> list[Pair]:
     return pairs + [_pair(f"{id}/tie/{nth}", at, both, Winner.TIE, names) for nth, both in enumerate(ties, 1)]
 
 
-def _preferred(id: str, at: Setting, both: tuple[Any, Any], names: Mapping[str, str]) -> Pair:
+def _preferred(id: str, at: Setting, both: tuple[Any, Any], names: _Names) -> Pair:
     """The pair with the better one on a side that the id has drawn."""
     first = hashlib.sha256(id.encode()).digest()[0] % 2 == 0
     return _pair(id, at, both if first else both[::-1], Winner.FIRST if first else Winner.SECOND, names)
 
 
-def _pair(id: str, at: Setting, both: tuple[Any, Any], better: Winner, names: Mapping[str, str]) -> Pair:
+def _pair(id: str, at: Setting, both: tuple[Any, Any], better: Winner, names: _Names) -> Pair:
     first, second = (_text(one) for one in both)
     if first == second and better is not Winner.TIE:
         raise _Unfit("both answers are the same")
-    return Pair(id=id, at=at, first=first, second=second, better=better, **names)
+    return Pair(id=id, at=at, first=first, second=second, better=better, source=names.source, subset=names.subset)
 
 
-def _names(source: str, subset: object) -> dict[str, str]:
-    return {"source": source, "subset": _whole(str(subset or "")).strip()}
+def _names(source: str, subset: object) -> _Names:
+    return _Names(source, _whole(str(subset or "")).strip())
 
 
 def _text(value: object) -> str:

@@ -10,21 +10,24 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
+from itertools import pairwise
 from random import Random
 
 from her.checks import near_duplicate, units
+from her.checks.units import run_length
 from her.judge.breakers.cuts import finished, inside, merged, one_line, sentences_of, swapped, with_segment
 from her.judge.breakers.layers import GRADES, excused
 from her.judge.breakers.phrases import lines
 from her.judge.breakers.place import Broken, Excuse, Place, visible_size
-from her.turn import Kind, Segment, Turn
+from her.turn import Kind, Turn
 
 TRACE = 2
 """Words of the last turn, none of them small, that may come again in one that is said to take no notice of it."""
 MARKED = 2
 """How often a word must stand in somebody's turns, and never in another's, to be a mark of theirs."""
 SHORT = 4
-"""Units below which a sentence says too little to be known again."""
+"""Words below which a sentence says too little to be known again; of a script without spaces, as many characters as
+stand for them."""
 
 
 def repetition(place: Place, grade: int, rng: Random) -> Broken | None:
@@ -40,7 +43,7 @@ def repetition(place: Place, grade: int, rng: Random) -> Broken | None:
     turn = place.turn
     source = rng.choice(earlier[:-1] or earlier) if grade == 1 else earlier[-1]
     kinds = (Kind.SPEECH,) if grade == 2 or rng.random() < 0.6 else (Kind.ROLE_THINKING, Kind.ROLE_ACTION)
-    said = [one for one in sentences_of(source, *kinds) if len(units(one.text)) >= SHORT]
+    said = [one for one in sentences_of(source, *kinds) if _known_again(one.text)]
     said = sorted(rng.sample(said, min(grade, len(said))), key=lambda one: (one.segment, one.start))
     if len(said) < grade:
         return None
@@ -54,6 +57,11 @@ def repetition(place: Place, grade: int, rng: Random) -> Broken | None:
     number = len(place.own) - place.own.index(source)
     words = " ".join(one.text for one in said)
     return Broken(place.written(turn), f"{said[0].kind.value}-{len(said)}-from-{number}-ago", words=words)
+
+
+def _known_again(text: str) -> bool:
+    words = units(text)
+    return len(words) >= run_length(words, SHORT)
 
 
 def _whole(turn: Turn, kind: Kind, text: str) -> bool:
@@ -82,24 +90,40 @@ def _asked(place: Place, family: str, rng: Random) -> str:
 
 
 def ignores(place: Place, grade: int, rng: Random) -> Broken | None:
-    """The turn is the same character's from elsewhere: from near by in the scene, from far off in it, from another
-    scene. None where nothing has been said or done yet, and where every turn from there happens to take it up."""
+    """The turn is the same character's from elsewhere: from near by in the scene; from far off in it, or from another
+    scene; from another scene, of people and places that nobody here has spoken of.
+
+    None where nothing has been said or done yet, and where every turn from there happens to take it up.
+    """
     last = place.last
     if last is None:
         return None
     own = [turn for turn in place.ahead if turn.speaker == place.speaker]
-    near, far = own[:1], own[2:]
     apart = [turn for turn in place.apart if turn.speaker == place.speaker]
-    pool = {1: near, 2: far, 3: apart}[grade]
+    strange = [turn for turn in apart if _foreign(place, turn)] if place.language not in _UNCASED else apart
+    familiar = [turn for turn in apart if turn not in strange]
+    pools = {1: [("next", own[:1])], 2: [("far", own[2:]), ("other-scene", familiar)], 3: [("strange", strange)]}[grade]
+    rng.shuffle(pools)
     heard = " \n ".join(s.text for s in last.segments if not s.kind.private)
-    fit = [turn for turn in pool if _fits(place, turn, heard)]
-    if not fit:
-        return None
-    size = visible_size(place.turn)
-    turn = min(rng.sample(fit, min(3, len(fit))), key=lambda one: abs(visible_size(one) - size))
-    where = {1: "next", 2: "far", 3: "other-scene"}[grade]
-    template = f"{where}-{pool.index(turn) + 1}"
-    return Broken(place.written(turn), template, excuse=excused(place, "ignores-what-was-said", rng))
+    for where, pool in pools:
+        fit = [turn for turn in pool if _fits(place, turn, heard)]
+        if fit:
+            size = visible_size(place.turn)
+            turn = min(rng.sample(fit, min(3, len(fit))), key=lambda one: abs(visible_size(one) - size))
+            excuse = excused(place, "ignores-what-was-said", rng)
+            return Broken(place.written(turn), f"{where}-{pool.index(turn) + 1}", excuse=excuse)
+    return None
+
+
+_UNCASED = ("zh", "de")
+"""Languages in which a capital does not tell a name."""
+
+
+def _foreign(place: Place, turn: Turn) -> bool:
+    """Whether a turn speaks of somebody or some place by a name that has not been heard here."""
+    known = set(units(place.public)) | {word for name in place.scene.names for word in units(name)}
+    said = " ".join(s.text for s in turn.segments)
+    return any(set(units(name)) - known for name in re.findall(r"(?<=[a-z,;] )[A-Z][a-z]{2,}", said))
 
 
 def _fits(place: Place, turn: Turn, heard: str) -> bool:
@@ -116,7 +140,7 @@ def _telling(text: str, language: str) -> set[str]:
     """Words that say something: long ones, or pairs of characters in Chinese."""
     words = units(text)
     if language == "zh":
-        return {a + b for a, b in zip(words, words[1:], strict=False)}
+        return {a + b for a, b in pairwise(words)}
     return {word[:6] for word in words if len(word) > 4}
 
 
@@ -132,14 +156,16 @@ def borrowed_diction(place: Place, grade: int, rng: Random) -> Broken | None:
     rng.shuffle(order)
     for way, name in order:
         if (found := way(place, name, rng)) is not None:
-            template, turn = found
+            template, turn, own = found
+            good = place.written(own) if own else ""
             said = _asked(place, "borrowed-diction", rng)
             excuse = Excuse(by=name, said=said) if said else None
-            return Broken(place.written(turn), f"{GRADES[grade]}-{template}", excuse=excuse)
+            return Broken(place.written(turn), f"{GRADES[grade]}-{template}", good, excuse=excuse)
     return None
 
 
-Changed = tuple[str, Turn] | None
+Changed = tuple[str, Turn, Turn | None] | None
+"""The name of a way, the broken turn, and the good one where that was edited too."""
 
 
 def _speech_of(turns: Iterable[Turn]) -> str:
@@ -156,8 +182,8 @@ def _marks_of(place: Place, name: str) -> set[str]:
 
 
 def _not_yet(place: Place, name: str) -> list[Turn]:
-    later = [turn for turn in (*place.ahead, *place.apart) if turn.speaker == name]
-    return later or [turn for turn in place.turns if turn.speaker == name]
+    apart, ahead, past = ([t for t in ts if t.speaker == name] for ts in (place.apart, place.ahead, place.turns))
+    return apart or ahead or past
 
 
 def _markedness(text: str, marks: set[str]) -> float:
@@ -184,7 +210,7 @@ def _speech(place: Place, name: str, rng: Random) -> Changed:
         return None
     text = min(best, key=lambda pair: abs(len(pair[1]) - len(place.turn.text_of(Kind.SPEECH))))[1]
     spoken = [replace(s, text=text if n == at[0] else "") if n in at else s for n, s in enumerate(place.turn.segments)]
-    return "speech", replace(place.turn, segments=merged([s for s in spoken if s.text]))
+    return "speech", replace(place.turn, segments=merged([s for s in spoken if s.text])), None
 
 
 def _tic(count: int) -> Callable[[Place, str, Random], Changed]:
@@ -195,45 +221,64 @@ def _tic(count: int) -> Callable[[Place, str, Random], Changed]:
         mine = " ".join((place.character.profile, *(one_line(t) for t in place.turns_of(place.speaker)), place.text))
         tics = [*_addresses("\n".join(theirs), mine, place.language), *_openings(theirs, mine, place)]
         fit = [one for one in sentences_of(place.turn, Kind.SPEECH) if re.search(r"[\w’'][.!?。！？]$", one.text)]
+        fit = [one for one in fit if not re.search(r", [^,]*[A-Z][\w. ]*[.!?]$", one.text)]
         if not tics or len(fit) < count:
             return None
-        turn, used = place.turn, []
+        turn = own = place.turn
+        used: list[str] = []
         comma = "，" if place.language == "zh" else ", "
         for one in sorted(rng.sample(fit, count), key=lambda one: (-one.segment, -one.start)):
-            tic, opens = rng.choice([t for t in tics if t[0] not in used] or tics)
+            tic, calls, first = rng.choice([t for t in tics if t[0] not in used] or tics)
             small = inside(one.text, place.language, place.names)
-            if opens and small is None:
+            mine_here = _own_words(place, one.text, rng, calls=calls)
+            if mine_here is None or (first and small is None):
                 return None
             used.append(tic)
-            text = f"{tic}{comma}{small}" if opens else f"{one.text[:-1]}{comma}{tic}{one.text[-1]}"
-            turn = swapped(turn, one, text)
-        return "+".join(re.sub(r"\W+", "-", tic.lower()) for tic in used), turn
+            # The good side begins so or calls somebody as well, in the speaker's own way.
+            bad, good = (
+                f"{word}{comma}{small}" if first else f"{one.text[:-1]}{comma}{word}{one.text[-1]}"
+                for word in (tic, mine_here)
+            )
+            turn, own = swapped(turn, one, bad), swapped(own, one, good)
+        name = "+".join(re.sub(r"\W+", "-", tic.lower()) for tic in used)
+        return name, turn, own
 
     return way
 
 
-def _addresses(theirs: str, mine: str, language: str) -> list[tuple[str, bool]]:
+def _own_words(place: Place, sentence: str, rng: Random, *, calls: bool) -> str | None:
+    """How the speaker calls people, or begins, in words that this sentence does not have; for calls the name of who is
+    there will do."""
+    said = [one_line(turn) for turn in (*place.turns_of(place.speaker), place.turn)]
+    if calls:
+        own = [word for word, _, _ in _addresses("\n".join(said), sentence, place.language, least=1)]
+        return rng.choice(own) if own else place.called(place.others[0])
+    own = [word for word, _, _ in _openings(said, sentence, place, least=1)]
+    return rng.choice(own) if own else None
+
+
+def _addresses(theirs: str, mine: str, language: str, least: int = MARKED) -> list[tuple[str, bool, bool]]:
     """Ways of calling people that another has more than once, as calls and not as words, and the speaker never."""
     found = []
     for word in lines(language, "borrowed-diction", "address"):
         call = rf", {re.escape(word)}(?=[,.!?;])|(?:^|[.!?] ){re.escape(word.capitalize())}(?=,)"
         call = rf"(?:^|[，。！？]){re.escape(word)}(?=[，。！？])" if language == "zh" else call
         edge = re.escape(word) if language == "zh" else rf"(?<!\w){re.escape(word)}(?!\w)"
-        if len(re.findall(call, theirs, re.MULTILINE)) >= MARKED and not re.search(edge, mine, re.IGNORECASE):
+        if len(re.findall(call, theirs, re.MULTILINE)) >= least and not re.search(edge, mine, re.IGNORECASE):
             # In Chinese a call stands first.
-            found.append((word, language == "zh"))
+            found.append((word, True, language == "zh"))
     return found
 
 
-def _openings(theirs: Sequence[str], mine: str, place: Place) -> list[tuple[str, bool]]:
+def _openings(theirs: Sequence[str], mine: str, place: Place, least: int = MARKED) -> list[tuple[str, bool, bool]]:
     """What another begins sentences with in several turns, set off by a comma, and the speaker never; no names."""
     head = r"[A-Z][\w'’ ]{0,24}," if place.language != "zh" else r"[\u4e00-\u9fff]{1,4}，"
     pattern = re.compile(rf"(?:^|[.!?。！？]\s?)({head})")
     heads = Counter(head[:-1] for text in theirs for head in set(pattern.findall(text)))
     return [
-        (head, True)
+        (head, False, True)
         for head, count in heads.items()
-        if count >= MARKED and head.lower() not in mine.lower() and len(head.split()) < 5
+        if count >= least and head.lower() not in mine.lower() and len(head.split()) < 5
         if not any(part in head for part in place.names)
         if not re.search(r"\b(?:you|he|she|they)\b", head, re.IGNORECASE)
     ]
@@ -250,7 +295,7 @@ def _own_name(place: Place, name: str, rng: Random) -> Changed:
     for at, segment in enumerate(turn.segments):
         if segment.kind is Kind.SPEECH:
             turn = with_segment(turn, at, re.sub(r"(?:我|小人)(?!们)", found[1], segment.text))
-    return ("own-name", turn) if turn.segments != place.turn.segments else None
+    return ("own-name", turn, None) if turn.segments != place.turn.segments else None
 
 
 _THEE = ((r"\byou are\b", "thou art"), (r"\byours\b", "thine"), (r"\byour\b", "thy"), (r"\byou\b", "thee"))
@@ -270,13 +315,18 @@ def _thee(place: Place, name: str, rng: Random) -> Changed:
                 text = re.sub(pattern, word, text)
                 text = re.sub(pattern.replace("you", "You"), word.capitalize(), text)
             turn = with_segment(turn, at, text)
-    return ("thee", turn) if turn.segments != place.turn.segments else None
+    return ("thee", turn, None) if turn.segments != place.turn.segments else None
 
 
 def _broken_english(place: Place, name: str, rng: Random) -> Changed:
     """Articles and helping verbs left out, where another speaks so and the speaker does not."""
     theirs, mine = (units(_speech_of(place.turns_of(one))) for one in (name, place.speaker))
-    if place.language != "en" or min(len(theirs), len(mine)) < 40 or _articles(theirs) > 0.015 or _articles(mine) < 0.04:
+    if (
+        place.language != "en"
+        or min(len(theirs), len(mine)) < 40
+        or _articles(theirs) > 0.015
+        or _articles(mine) < 0.04
+    ):
         return None
     turn = place.turn
     for at, segment in enumerate(turn.segments):
@@ -285,7 +335,7 @@ def _broken_english(place: Place, name: str, rng: Random) -> Changed:
             bare = re.sub(r"(^|[.!?] )(?:The|An?|It is|There is)\s+(\w)", lambda m: m[1] + m[2].upper(), bare)
             turn = with_segment(turn, at, bare)
     lost = len(units(_speech_of([place.turn]))) - len(units(_speech_of([turn])))
-    return ("broken-english", turn) if lost >= 4 else None
+    return ("broken-english", turn, None) if lost >= 4 else None
 
 
 def _articles(words: Sequence[str]) -> float:

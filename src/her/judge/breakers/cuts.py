@@ -20,13 +20,14 @@ _CLOSING = "\"'”’»」』)）"
 CLAUSES = {"zh": "，"}
 """What parts two deeds of one action, by language; `, ` where nothing is said."""
 
-SMALL = frozenset(
-    "a all an and another anybody as at but by do don't even everybody everything every for from give has have having "
-    "he he's her his how i'd if in is it it's let many more most my no nobody none not nothing now of on once one only "
-    "or our out perhaps put she she's so some somebody something still take that that's the their then there there's "
-    "these they they're this those to too two under we what what's when where which who why will with would you "
-    "you're you've you'd he'd she'd we'd they'd it'd your yes yet".split()
+_SMALL_WORDS = (
+    "a all an and another anybody as at but by do don't even everybody everything every for from give has have "
+    "having he he's her his how if in is it it's let many more most my no nobody none not nothing now of on "
+    "once one only or our out perhaps put she she's so some somebody something still take that that's the their "
+    "then there there's these they they're this those to too two under we what what's when where which who why will "
+    "with would you you're you've you'd he'd she'd we'd they'd it'd your yes yet"
 )
+SMALL = frozenset(_SMALL_WORDS.split())
 """English words that may begin a sentence and are small inside one."""
 
 
@@ -161,7 +162,11 @@ def _opened(turn: Turn, new: Segment, rng: Random) -> Turn:
     for one in sentences_of(turn, Kind.SPEECH):
         text = held[one.segment].text
         if new.kind is not Kind.SPEECH and one.end < len(text) and finished(one.text):
-            parts = (Segment(Kind.SPEECH, text[: one.end].rstrip()), new, Segment(Kind.SPEECH, text[one.end :].lstrip()))
+            parts = (
+                Segment(Kind.SPEECH, text[: one.end].rstrip()),
+                new,
+                Segment(Kind.SPEECH, text[one.end :].lstrip()),
+            )
             cut.append((*held[: one.segment], *parts, *held[one.segment + 1 :]))
     if not cut:
         return replace(turn, segments=merged([*held, new]))

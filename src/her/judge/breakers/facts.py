@@ -1,7 +1,7 @@
-"""Facts that a scene states, and what they would be if they were false: numbers, hours, weather, months, places, trades.
+"""Facts that a scene states, and what they would be if they were false.
 
-Knows words by which such facts are told, from the files of wordings. Refuses to guess: a fact is one that stands in
-the text once and in one sense.
+Knows numbers, hours, weather, months, places and trades, and the words by which they are told, from the files of
+wordings. Refuses to guess: a fact is one that stands in the text once and in one sense.
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ from her.judge.breakers.phrases import wordings
 from her.judge.breakers.place import Place
 from her.turn import Kind
 
-_UNITS = "two three four five six seven eight nine ten eleven twelve".split()
-_TEENS = "thirteen fourteen fifteen sixteen seventeen eighteen nineteen".split()
-_TENS = "twenty thirty forty fifty sixty seventy eighty ninety".split()
+_UNITS = ["two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve"]
+_TEENS = ["thirteen", "fourteen", "fifteen", "sixteen", "seventeen", "eighteen", "nineteen"]
+_TENS = ["twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety"]
 _ONE = "|".join([*_UNITS, *_TEENS, *_TENS])
 _TEN_ONE = "|".join(f"{ten}-(?:one|{'|'.join(_UNITS[:8])})" for ten in _TENS)
 NUMBER = rf"(?:(?:{_TEN_ONE}|{_ONE}|a) hundred|(?:{_TEN_ONE}|{_ONE}) thousand|{_TEN_ONE}|{_ONE})"
 _COUNTED = re.compile(rf"(?<![\w-])({NUMBER})((?: [a-z][a-z-]+){{1,3}})", re.IGNORECASE)
-_PART = re.compile(r"(?:hundred|thousand|million|and|or|to|some|next|last|past|first)\s$", re.IGNORECASE)
+_PART = re.compile(r"(?:(?:hundred|thousand|million)(?: and)?|or|to|some|next|last|past|first)\s$", re.IGNORECASE)
 _TIME = re.compile(r"(?:seconds|minutes|hours|days|nights|weeks|months|years|seasons|times|steps|strokes|paces|words)")
 _STOP = re.compile(
     r"(?:of|in|on|at|and|or|but|have|has|had|are|is|was|were|be|with|for|from|to|over|under|before|after|that|who|which|"
@@ -31,6 +31,12 @@ _STOP = re.compile(
     r"miles|years|apart|each|ways|others|whose|whom|this|his|her|its|their|our|your|my|the|a|an|not|no|does|goes|"
     r"says|comes|runs|sits|stands|lies|gets|makes|takes|wants|needs|keeps|looks|is)\b"
 )
+_OTHER_TIMES = re.compile(
+    r"\b(?:every|tomorrow|yesterday|last night|noon|midday)\b|[明昨]|凌晨"
+    r"|(?:\d|one|two|three|four|five|o'clock) in the morning",
+    re.IGNORECASE,
+)
+"""Words by which a setting tells more hours than one, or calls the night a morning."""
 _HAN = "一二两三四五六七八九十百千万"
 _COUNTED_ZH = re.compile(
     rf"(?<![{_HAN}第初])([{_HAN}]{{1,6}})([条张个只支把艘位名匹担石里块盏封间座斤辆家口层])([\u4e00-\u9fff]{{1,3}}?)(?=[，。；、！？都已靠被的在没])"
@@ -70,8 +76,9 @@ def other_number(number: str, rng: Random) -> str:
     for names in (_UNITS, _TEENS, _TENS):
         if small in names:
             at = names.index(small)
-            far = [name for n, name in enumerate(names) if abs(n - at) > 1]
-            return _like(rng.choice(far), number)
+            far = [n for n in range(len(names)) if abs(n - at) > 1]
+            # Scenes have more small numbers than large ones; false ones must not be told by that.
+            return _like(names[min(rng.choice(far), rng.choice(far))], number)
     if "-" in small and " " not in small:
         ten, one = small.split("-")
         return _like(f"{rng.choice([name for name in _TENS if name != ten])}-{one}", number)
@@ -143,7 +150,7 @@ def _named(place: Place, rng: Random) -> Iterator[Fact]:
     for kind in ("time", "weather", "month", "place"):
         classes: dict[str, list[str]] = table.get(kind, {})
         found = _hits(setting, classes, place.language)
-        if len(found) != 1 or (kind == "time" and re.search(r"every|tomorrow|yesterday|last night|明|昨", setting)):
+        if len(found) != 1 or (kind == "time" and _OTHER_TIMES.search(setting)):
             continue
         name = next(iter(found))
         later = _hits(place.public.replace(setting, ""), classes, place.language).keys() - {name}

@@ -99,7 +99,9 @@ def wrong_person(place: Place, grade: int, rng: Random) -> Broken | None:
 def _named_deed(place: Place, rng: Random) -> Turn | None:
     at = [n for n, s in enumerate(place.turn.segments) if s.kind is Kind.ROLE_ACTION and s.text[:1].islower()]
     if place.language == "zh":
-        at = [n for n, s in enumerate(place.turn.segments) if s.kind is Kind.ROLE_ACTION and s.text[0] not in "我他她它"]
+        at = [
+            n for n, s in enumerate(place.turn.segments) if s.kind is Kind.ROLE_ACTION and s.text[0] not in "我他她它"
+        ]
     if not at:
         return None
     segment = rng.choice(at)

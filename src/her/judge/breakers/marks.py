@@ -12,8 +12,9 @@ from her.judge.breakers.place import Broken, Place
 from her.markup import notation
 from her.turn import Kind, Segment, Turn
 
+
 def broken_marks(place: Place, grade: int, rng: Random) -> Broken | None:
-    """One mark damaged so that text stands bare or in the wrong layer; gross: several, or one that swallows the turn."""
+    """One mark damaged, so that text stands bare or in the wrong layer; gross: several, or one that takes all."""
     ways = list(_DAMAGES[grade].items())
     rng.shuffle(ways)
     for template, way in ways:
@@ -86,7 +87,10 @@ def _lost(turn: Turn, rng: Random, *, closer: bool) -> str | None:
 
 def _nested(turn: Turn, rng: Random) -> str | None:
     """A block that closes only after the next one, which so stands inside it."""
-    at = [n for n, s in enumerate(turn.segments[:-1]) if s.kind is not Kind.SPEECH]
+    next_to = [(s.kind, turn.segments[n + 1].kind) for n, s in enumerate(turn.segments[:-1])]
+    # A thought inside a deed is read as one after it.
+    known = ((Kind.ROLE_ACTION, Kind.ROLE_THINKING), (Kind.SPEECH, Kind.ROLE_ACTION), (Kind.SPEECH, Kind.ROLE_THINKING))
+    at = [n for n, kinds in enumerate(next_to) if kinds not in known]
     if not at:
         return None
     one = rng.choice(at)

@@ -19,6 +19,8 @@ from her.turn import ENVIRONMENT, Kind, Segment, Turn
 QUOTES = {"en": ('"', '"'), "zh": ("“", "”"), "de": ("„", "“"), "fr": ("« ", " »")}
 QUOTED = (4, 22)
 """Fewest and most units of a sentence that is quoted from another's speech or thought."""
+TOLD = 0.35
+"""How often a secret is told where no two thoughts can be quoted: it needs words of its own, which give it away."""
 KNOWN = 0.35
 """The share of a secret's longer words that stand in what everyone knows, from which on it is none."""
 
@@ -40,62 +42,85 @@ def mind_reading(place: Place, grade: int, rng: Random) -> Broken | None:
     kind, template, words = found
     excuse = excused(place, "mind-reading", rng)
     guess = pick(place.language, "mind-reading", "guess", rng, {"said": inside(words, place.language, _names(place))})
-    draw = rng.random()
-    turn = worked_in(place.turn, kind, words, Random(draw), place.language)
-    good = ""
-    if grade < 3 and kind is Kind.ROLE_THINKING and guess is not None and draw < 0.5:
+    if grade < 3 and kind is Kind.ROLE_THINKING and guess is not None and rng.random() < 0.5:
         # The same guessed: the good side differs by that alone.
-        good = place.written(worked_in(place.turn, kind, capital(guess[1]), Random(draw), place.language))
-        template = f"{template}-{guess[0]}"
-    return Broken(place.written(turn), template, good, words, excuse)
+        draw = rng.random()
+        bad, good = (put(place.turn, kind, one, Random(draw)) for one in (words, capital(guess[1])))
+        return Broken(place.written(bad), f"{template}-{guess[0]}", place.written(good), words, excuse)
+    turn = worked_in(place.turn, kind, words, rng, place.language)
+    return Broken(place.written(turn), template, words=words, excuse=excuse)
 
 
-def _names(place: Place) -> set[str]:
+def _names(place: Place) -> frozenset[str]:
     """The words with which a name may begin as the speaker says it."""
     return place.names | {place.called(name).split()[0] for name in place.scene.names}
 
 
 def outside_knowledge(place: Place, grade: int, rng: Random) -> Broken | None:
-    """What another has only thought is quoted as said (slight: in a thought; clear: aloud); gross: what another hides
-    is told. None where nobody hides anything that the speaker does not know."""
+    """What another has only thought is quoted as said, in a thought; clear: aloud; gross: twice, or what another wants
+    or hides is told.
+
+    None where nobody hides anything that the speaker does not know.
+    """
     if grade < 3:
-        layer = "thought" if grade == 1 else "speech"
-        return _quoted(place, layer, rng) or (_told(place, "motive", rng) if grade == 2 else None)
-    return _told(place, "secret", rng)
+        return _quoted(place, ["thought" if grade == 1 else "speech"], rng)
+    twice = _quoted(place, ["thought", "speech"], rng)
+    return twice or (_told(place, rng.choice(("secret", "motive")), rng) if rng.random() < TOLD else None)
 
 
-def _quoted(place: Place, layer: str, rng: Random) -> Broken | None:
-    """Words of another on both sides: said aloud on the good one, only thought on the other."""
-    latest = [turn for turn in place.heard if turn.speaker not in (ENVIRONMENT, place.speaker)][-4:]
+def _quoted(place: Place, layers: Sequence[str], rng: Random) -> Broken | None:
+    """Words of others on both sides: said aloud on the good one, only thought on the other."""
+    latest = [turn for turn in place.heard if turn.speaker not in (ENVIRONMENT, place.speaker)][-6:]
     pairs = [
         (turn.speaker, said, thought)
         for turn in latest
-        for said in _sentences(turn, Kind.SPEECH)
-        for thought in _sentences(turn, Kind.ROLE_THINKING)
+        for said in _sentences(turn, Kind.SPEECH, place)
+        for thought in _sentences(turn, Kind.ROLE_THINKING, place)
         if _secret(place, thought, turn.speaker)
     ]
-    if not pairs:
-        return None
-    name, said, thought = min(pairs, key=lambda pair: (abs(len(pair[1]) - len(pair[2])), rng.random()))
-    filled = {"other": name, "called": place.called(name), "quote": "@"}
-    found = pick(place.language, "outside-knowledge", f"quoted-{layer}", rng, filled)
-    if found is None:
-        return None
-    draw = rng.random()
-    good, bad = (
-        worked_in(place.turn, LAYERS[layer], words, Random(draw), place.language)
-        for words in (found[1].replace("@", quote(text, place.language)) for text in (said, thought))
-    )
-    return Broken(
-        place.written(bad), found[0], place.written(good), found[1], Excuse(changed=((said, thought),), reversed=True)
-    )
+    pairs.sort(key=lambda pair: (_unlike(*pair[1:]), rng.random()))
+    good = bad = place.turn
+    names, changed = [], list[tuple[str, str]]()
+    for layer in layers:
+        free = [pair for pair in pairs if all(pair[1] != said and pair[2] != thought for said, thought in changed)]
+        if not free:
+            return None
+        name, *texts = free[0]
+        filled = {"other": name, "called": place.called(name), "quote": "@"}
+        found = pick(place.language, "outside-knowledge", f"quoted-{layer}", rng, filled)
+        if found is None:
+            return None
+        draw = rng.random()
+        good, bad = (
+            put(turn, LAYERS[layer], found[1].replace("@", quote(text, place.language)), Random(draw), place.language)
+            for turn, text in zip((good, bad), texts, strict=True)
+        )
+        names.append(found[0])
+        changed.append((texts[0], texts[1]))
+    excuse = Excuse(changed=tuple(changed), reversed=True)
+    return Broken(place.written(bad), "+".join(names), place.written(good), excuse=excuse)
 
 
-def _sentences(turn: Turn, kind: Kind) -> Iterator[str]:
+_PERSONS = frozenset(
+    ("i", "me", "my", "i'm", "i'll", "he", "him", "his", "she", "her", "it", "we", "they", "我", "他", "她")
+)
+_YOU = re.compile(r"(?<!\w)(?:you|your|yours|du|dich|dir|ihr|vous|votre|tu|te)(?!\w)|[你您]", re.IGNORECASE)
+
+
+def _sentences(turn: Turn, kind: Kind, place: Place) -> Iterator[str]:
+    """Sentences of a layer that may be quoted; none that shows by whom it speaks to that it was said aloud."""
     least, most = QUOTED
     for one in sentences_of(turn, kind):
-        if least <= len(units(one.text)) <= most and finished(one.text) and not re.search(r'["“”„«»「」]', one.text):
+        named = any(name in one.text for name in place.names if len(name) > 2)
+        told = _YOU.search(one.text) or re.search(r'["“”„«»「」?？]', one.text)
+        if least <= len(units(one.text)) <= most and finished(one.text) and not named and not told:
             yield one.text
+
+
+def _unlike(said: str, thought: str) -> float:
+    """How far two sentences are apart in form: of whom they speak, and how long they are."""
+    forms = [{word for word in units(text) if word in _PERSONS} for text in (said, thought)]
+    return len(forms[0] ^ forms[1]) + abs(len(said) - len(thought)) / 20
 
 
 def _told(place: Place, key: str, rng: Random) -> Broken | None:

@@ -15,15 +15,16 @@ _OWN = {
 _SHORT = {"'m": " is", "'ve": " has", "'ll": " will"}
 _HAD = re.compile(r"\bI'd(?= (?:\w+ed|been|better|got|had|known|seen|done|said|made|given|taken|thought)\b)")
 _BE = {"am": "is", "was": "was", "have": "has", "do": "does", "haven't": "hasn't", "don't": "doesn't", "ain't": "ain't"}
-_KEPT = set(
-    "had will would shall should can could may might must did never ever wasn't won't wouldn't can't couldn't shan't "
-    "shouldn't mustn't didn't hadn't ought used "
-    "became began bent bit blew bought broke brought built burnt came caught chose crept cut dealt drank drew drove "
-    "dug ate fed fell felt fought found flew forgot forgave froze gave got went grew heard held hid hit hurt kept knelt "
-    "knew laid led learnt left lent let lost made meant met paid put read rode rang rose ran said saw sought sold sent "
-    "set shook shone shot shut sang sank sat slept slid spat spent spoke split spread sprang stood stole stuck struck "
-    "swore swept swam swung took taught told thought threw tore understood woke wore wept won wound wrote".split()
+_KEPT_WORDS = (
+    "had will would shall should can could may might must did never ever wasn't won't wouldn't can't couldn't "
+    "shan't shouldn't mustn't didn't hadn't ought used became began bent bit blew bought broke brought built burnt "
+    "came caught chose crept cut dealt drank drew drove dug ate fed fell felt fought found flew forgot forgave "
+    "froze gave got went grew heard held hid hit hurt kept knelt knew laid led learnt left lent let lost made meant "
+    "met paid put read rode rang rose ran said saw sought sold sent set shook shone shot shut sang sank sat slept "
+    "slid spat spent spoke split spread sprang stood stole stuck struck swore swept swam swung took taught told "
+    "thought threw tore understood woke wore wept won wound wrote"
 )
+_KEPT = set(_KEPT_WORDS.split())
 """Verbs that are the same for "I" and "he": helpers, and pasts that do not end in -ed."""
 _ADVERBS = r"(?:(?:never|always|only|also|just|still|even|ever|once|now|almost|hardly|really|quite|rather)\s+)?"
 _VERB = re.compile(rf"\bI ({_ADVERBS})([a-z]+(?:'t)?)\b")
@@ -105,13 +106,11 @@ def _third(verb: str) -> str:
 
 def _base(verb: str) -> str | None:
     """The verb of "he looks" as "I look"; None for a word that does not look like one."""
-    if not re.fullmatch(r"[a-z]{2,}[^su]s", verb):
-        return {"passes": "pass", "presses": "press", "crosses": "cross", "tosses": "toss"}.get(verb)
-    if verb.endswith("ies") and len(verb) > 4:
-        return f"{verb[:-3]}y"
-    if re.search(r"(?:sh|ch|x|zz|go|do)es$", verb):
+    if re.search(r"[a-z](?:ss|sh|ch|x|zz|go|do)es$", verb) or verb in ("goes", "does"):
         return verb[:-2]
-    return verb[:-1]
+    if not re.fullmatch(r"[a-z]{2,}[^su]s", verb):
+        return None
+    return f"{verb[:-3]}y" if verb.endswith("ies") and len(verb) > 4 else verb[:-1]
 
 
 def _chinese(text: str, name: str, pronoun: str) -> str | None:

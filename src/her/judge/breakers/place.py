@@ -54,9 +54,10 @@ class Broken:
 
 
 class Breaker(Protocol):
-    """Breaks one principle in a place, at a grade from 1 (slight) to 3 (gross); None where that cannot be done."""
+    """What a family is to the others."""
 
-    def __call__(self, place: Place, grade: int, rng: Random) -> Broken | None: ...
+    def __call__(self, place: Place, grade: int, rng: Random) -> Broken | None:
+        """A turn that breaks the principle, at a grade from 1 (slight) to 3 (gross); None where that cannot be done."""
 
 
 @dataclass(frozen=True)

@@ -118,7 +118,13 @@ def _longer(place: Place, turn: Turn, again: list[str], used: set[str], rng: Ran
     """The turn with one more sentence that adds nothing: one of its own in a frame behind it, or an empty one."""
     if again and rng.random() < 0.6:
         text = again[0]
-        found = pick(place.language, "padding", "again", rng, {"said": inside(text.rstrip(".。"), place.language, place.names), "Said": text})
+        found = pick(
+            place.language,
+            "padding",
+            "again",
+            rng,
+            {"said": inside(text.rstrip(".。"), place.language, place.names), "Said": text},
+        )
         here = [one for one in sentences_of(turn, Kind.SPEECH, Kind.ROLE_THINKING) if one.text == text]
         if found is None or not here or found[0] in used:
             return None

@@ -95,6 +95,7 @@ def _balance(report: RewardReport) -> str:
         "answers by who wins findings": lambda part: ", ".join(f"{k} {n:,}" for k, n in part.shapes.items()) or "–",
         "answers in which both sides win some": lambda part: _share(part.mixed_share),
         "pairs by kind": lambda part: ", ".join(f"{kind} {n:,}" for kind, n in part.kinds.items()) or "–",
+        "pairs by family": lambda part: ", ".join(f"{name} {n:,}" for name, n in part.families.items()) or "–",
         "ties": lambda part: ", ".join(f"{kind} {n:,}" for kind, n in part.tie_kinds.items()) or "–",
         "books": lambda part: f"{part.books:,}",
     }

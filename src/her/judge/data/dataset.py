@@ -5,6 +5,7 @@ Knows the way of a label into its part. Refuses to know Parquet: whoever calls h
 
 from __future__ import annotations
 
+import json
 import random
 import shutil
 from collections import Counter
@@ -12,8 +13,6 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Protocol
-
-from pydantic import ValidationError
 
 from her.errors import InputError, StorageError
 from her.judge.data.balance import (
@@ -159,15 +158,16 @@ def _report(
 
 
 def _ours(target: Path) -> bool:
+    """Whether it is an empty folder, or holds data for judges, which an earlier version may have made."""
     if target.is_file():
         return False
     if not any(target.iterdir()):
         return True
     try:
-        RewardReport.model_validate_json((target / REPORT).read_bytes())
-    except (OSError, ValidationError):
+        found = json.loads((target / REPORT).read_bytes())
+    except (OSError, ValueError):
         return False
-    return True
+    return isinstance(found, dict) and {"pairs_in", "unlabelled", "parts"} <= found.keys()
 
 
 def _writable(units: Sequence[Unit], dialect: Dialect) -> tuple[list[Unit], int]:
@@ -226,6 +226,7 @@ def _part(given: Sequence[Unit], taken: Taken, rows: int) -> PartReport:
         mixed_share=mixed_share(units),
         longer_before=longer_share(given),
         longer_share=longer_share(units),
+        families=dict(sorted(Counter(label.pair.family for label in labels if label.pair.family).items())),
         kinds=dict(sorted(Counter(label.pair.kind for label in labels).items())),
         known=dict(sorted(Counter(label.known.value for label in labels).items())),
         tie_kinds=dict(sorted(Counter(filter(None, map(tie, labels))).items())),

@@ -33,6 +33,7 @@ class PartReport(Record):
     longer_before: float | None = Field(description="Share of decided pairs that the longer side won, of all labels.")
     longer_share: float | None = Field(description="The same of the pairs in the part; None where there are none.")
     kinds: dict[str, int] = Field(description="Pairs by kind.")
+    families: dict[str, int] = Field(description="Pairs by family of breakers, where they have one.")
     known: dict[str, int] = Field(description="Pairs by how their label is known.")
     tie_kinds: dict[str, int] = Field(description="Ties by kind: equal, cancelled.")
     languages: dict[str, int]

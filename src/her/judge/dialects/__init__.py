@@ -5,8 +5,7 @@ Knows their names. Refuses to know how an answer comes (`compare`).
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from types import MappingProxyType
+from collections.abc import Sequence
 
 from her.errors import InputError
 from her.judge.dialects.dialect import Dialect
@@ -14,8 +13,8 @@ from her.judge.dialects.her_rm import HerRm
 from her.judge.dialects.ours import Ours
 from her.judge.principles import Principle
 
-DIALECTS: Mapping[str, type[Ours] | type[HerRm]] = MappingProxyType({Ours.name: Ours, HerRm.name: HerRm})
-"""By name: our own, and that of the released reward model."""
+DIALECTS = ("ours", "ours-terse", "her-rm")
+"""Our own, the same for models that write slowly and have little to say, and that of the released reward model."""
 
 
 def named(name: str, principles: Sequence[Principle] | None = None) -> Dialect:
@@ -26,8 +25,8 @@ def named(name: str, principles: Sequence[Principle] | None = None) -> Dialect:
     """
     if name not in DIALECTS:
         raise InputError(f"no judge speaks {name!r}; the dialects are: {', '.join(DIALECTS)}")
-    if name == Ours.name:
-        return Ours(None if principles is None else tuple(principles))
+    if name != HerRm.name:
+        return Ours(None if principles is None else tuple(principles), terse=name == "ours-terse")
     if principles is not None:
         raise InputError(f"a judge of the dialect {name} writes its own principles; leave the list out")
     return HerRm()

@@ -12,7 +12,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
@@ -28,10 +28,13 @@ from her.prompts import prompt
 from her.rows.ask import Rejected
 from her.rows.record import Record
 
-EVIDENCE = 160
-"""Characters of the evidence about one candidate, at most; about thirty words."""
-FINDINGS = (3, 5)
-"""How many findings an answer is to have, as in the release's request (docs/sources.md); fewer are read as well."""
+EVIDENCE, TERSE_EVIDENCE = 160, 60
+"""Characters of the evidence about one candidate, at most: about thirty words, and about ten."""
+FINDINGS, TERSE_FINDINGS = (3, 5), (1, 2)
+"""How many findings an answer is to have, as in the release's request (docs/sources.md), and for a model that writes
+slowly and has little to say. What is read has one at least, and five at most."""
+ROOM, TERSE_ROOM = 1024, 320
+"""Tokens of the longest English answer, with some room."""
 REPEATED = 0.8
 """Share of a candidate's words, in runs of four, from which an answer counts as a copy of it. Only candidates longer
 than a piece of evidence: a short one may well be quoted as a whole."""
@@ -55,11 +58,30 @@ class _Answer(Record):
 
 @dataclass(frozen=True)
 class Ours:
-    """The dialect; `principles` None is our own list. Requests name the negative ones."""
+    """The dialect; `principles` None is our own list. Requests name the negative ones. `terse` asks for less."""
 
-    name: ClassVar[str] = "ours"
-    room: ClassVar[int] = 1024
     principles: tuple[Principle, ...] | None = None
+    terse: bool = False
+
+    @property
+    def name(self) -> str:
+        """`ours`, or `ours-terse`."""
+        return "ours-terse" if self.terse else "ours"
+
+    @property
+    def room(self) -> int:
+        """Tokens; an answer that needs more is asked for again with twice as many."""
+        return TERSE_ROOM if self.terse else ROOM
+
+    @property
+    def evidence(self) -> int:
+        """Characters of each piece of evidence, at most."""
+        return TERSE_EVIDENCE if self.terse else EVIDENCE
+
+    @property
+    def findings(self) -> tuple[int, int]:
+        """The fewest and the most findings that are asked for."""
+        return TERSE_FINDINGS if self.terse else FINDINGS
 
     @cached_property
     def _vetoes(self) -> dict[str, Principle]:
@@ -75,7 +97,7 @@ class Ours:
     @property
     def schema(self) -> Mapping[str, Any]:
         """The answer's schema, in the order in which it is to be written."""
-        evidence = {"type": "string", "maxLength": EVIDENCE}
+        evidence = {"type": "string", "maxLength": self.evidence}
         fields = {
             "principle": {"type": "string", "minLength": 1, "maxLength": _NAME},
             "negative": {"type": "boolean"},
@@ -83,7 +105,7 @@ class Ours:
             "b": evidence,
             "winner": {"enum": list(_WINNERS)},
         }
-        least, most = FINDINGS
+        least, most = self.findings
         findings = {"type": "array", "minItems": least, "maxItems": most, "items": _closed(fields)}
         return _closed({"findings": findings, "margin": {"enum": list(range(-MOST, MOST + 1))}})
 
@@ -98,7 +120,8 @@ class Ours:
         code = case.scene.prompt_language
         colon = "：" if code == "zh" else ": "
         vetoes = "\n".join(f"- {id}{colon}{one.definition(code)}" for id, one in self._vetoes.items())
-        rules = prompt(f"judge/{code}", vetoes=vetoes, evidence=str(EVIDENCE), **marks())
+        least, most = map(str, self.findings)
+        rules = prompt(f"judge/{code}", vetoes=vetoes, evidence=str(self.evidence), least=least, most=most, **marks())
         return Message("system", rules), Message("user", facts(case, dropped))
 
     def read(self, said: Any, case: Case | None = None) -> Verdict:
@@ -116,8 +139,8 @@ class Ours:
         answer = _Answer.model_validate(value)
         for number, one in enumerate(answer.findings):
             for side in ("a", "b"):
-                if (size := len(getattr(one, side))) > EVIDENCE:
-                    detail = f"{size} characters, at most {EVIDENCE}: point at the words and do not copy them"
+                if (size := len(getattr(one, side))) > self.evidence:
+                    detail = f"{size} characters, at most {self.evidence}: point at the words and do not copy them"
                     raise refused(COPIED, detail, f"findings.{number}.{side}")
         if case:
             self._own_words(answer, case)

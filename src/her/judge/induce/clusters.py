@@ -77,7 +77,6 @@ def _joined(groups: Sequence[list[Raw]], language: str) -> list[list[Raw]]:
 
 def _candidate(raws: Sequence[Raw]) -> Candidate:
     """One candidate of raw principles that say the same."""
-    raws = sorted(raws, key=_place)
     language = raws[0].language
     vectors = [_vector(raw.name, raw.definition, language) for raw in raws]
     middle = _mean(vectors)

@@ -29,7 +29,7 @@ from her.rows.run import Done
 
 STAGE = "principles-raw"
 MOST = 4
-"""Principles of one answer; the paper's teacher writes at least three (her-paper.md 3 in docs/sources.md)."""
+"""Principles of one answer; the teacher of the paper writes three or more (docs/sources.md)."""
 _TOKENS = {"en": 1024, "zh": 1536}
 """Room for the longest answer."""
 _TEXTS = ("name", "definition", "evidence_a", "evidence_b")

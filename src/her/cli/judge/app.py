@@ -1,0 +1,33 @@
+"""The group of commands, and the flags that several of them have."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+judge_app = typer.Typer(help="Judge turns by principles, and test judges.", rich_markup_mode=None, no_args_is_help=True)
+
+BAD_INPUT, ABOVE_RATE = 2, 3
+"""Exit codes: 2 where a decision is still missing; 3 of a run that is done and lost more than its flag allows."""
+
+Judging = Annotated[
+    str | None, typer.Option("--judge", metavar="ADDRESS", help="The judge: mini, FILE.gguf, hf:ORG/NAME, http://…")
+]
+Dialect = Annotated[
+    Literal["ours", "ours-terse", "her-rm"],
+    typer.Option(help="Our own request and answer, a shorter one for small models, or those of the released HER-RM."),
+]
+Form = Annotated[
+    Literal["written", "scored"], typer.Option(help="An argued verdict, or the log-probability of a letter.")
+]
+TieBand = Annotated[
+    float, typer.Option("--tie-band", metavar="NATS", min=0, help="Scored: differences up to this are ties.")
+]
+Principles = Annotated[Path | None, typer.Option(metavar="FILE", help="A list of principles, instead of our own.")]
+Key = Annotated[str | None, typer.Option(metavar="KEY", help="Key of its server; better HER_KEY.")]
+Concurrency = Annotated[
+    int | None, typer.Option(metavar="N", min=1, help="Most requests in flight; default: 64 for a server.")
+]
+Seed = Annotated[int, typer.Option(metavar="N", help="Makes every choice repeatable.")]
