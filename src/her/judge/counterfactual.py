@@ -12,8 +12,10 @@ from dataclasses import dataclass, replace
 from random import Random
 from typing import Literal
 
+from her.checks.units import primary
 from her.errors import InputError
 from her.judge.breakers import FAMILIES
+from her.judge.breakers.facts import stated
 from her.judge.breakers.place import Broken, Excuse, Place
 from her.judge.breakers.world import at_home
 from her.judge.case import Case
@@ -56,10 +58,10 @@ def make(
 ) -> Iterator[Pair]:
     """The pairs of all places: of each family one, of neutral edits up to two, and the twins of those that have one.
 
-    The same contexts, samples and state of `rng` give the same pairs; what is drawn for a place hangs on its id alone,
-    what keeps grades and sides in balance on the places before. With `samples` every second pair of a family edits one
-    of them. `told` counts what could not be made, by family and reason. Raises InputError for two contexts of one id,
-    and for one whose reference is no turn.
+    The same contexts, samples and state of `rng` give the same pairs. What is drawn for a place hangs on its id, on the
+    facts of all scenes, and, for grades and sides to be in balance, on the places before. With `samples` every second
+    pair of a family edits one of them. `told` counts what could not be made, by family and reason. Raises InputError
+    for two contexts of one id, and for one whose reference is no turn.
     """
     rows = _checked(contexts)
     maker = _Maker(rng.getrandbits(64), samples or {}, source, Counter() if told is None else told)
@@ -102,6 +104,15 @@ class _Shelf:
             key = (_book(row), row.scene)
             if len(whole) > len(self._scenes.get(key, ())):
                 self._scenes[key] = whole
+        self._rumours: dict[str, dict[str, list[str]]] = {}
+        found: dict[str, dict[str, list[str]]] = defaultdict(lambda: defaultdict(list))
+        for row in rows:
+            # The last place of a scene has heard all of it.
+            if len(self._seen[row.id].turns) + 1 == len(self._scenes[_book(row), row.scene]):
+                at = self.place(row)
+                for kind, word in stated(at):
+                    found[at.language][kind].append(word)
+        self._rumours = found
 
     def place(self, row: PoolRow) -> Place:
         seen = self._seen[row.id]
@@ -118,6 +129,7 @@ class _Shelf:
             turn=turn,
             ahead=self._scenes[book, row.scene][len(seen.turns) + 1 :],
             apart=tuple(turn for turns in others for turn in turns),
+            rumours=self._rumours.get(primary(seen.scene.language), {}),
         )
 
 

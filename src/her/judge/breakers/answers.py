@@ -204,11 +204,12 @@ def _speech(place: Place, name: str, rng: Random) -> Changed:
         for turn in _not_yet(place, name)
         if (text := one_line(turn)) and _strange(place, text) and finished(text)
     ]
-    best = sorted((pair for pair in theirs if pair[0] > 0.1), key=lambda pair: (-pair[0], pair[1]))[:3]
+    best = [text for share, text in theirs if share > 0]
     at = [n for n, s in enumerate(place.turn.segments) if s.kind is Kind.SPEECH]
     if not best or not at:
         return None
-    text = min(best, key=lambda pair: abs(len(pair[1]) - len(place.turn.text_of(Kind.SPEECH))))[1]
+    size = len(one_line(place.turn))
+    text = min(rng.sample(best, min(3, len(best))), key=lambda text: abs(len(text) - size))
     spoken = [replace(s, text=text if n == at[0] else "") if n in at else s for n, s in enumerate(place.turn.segments)]
     return "speech", replace(place.turn, segments=merged([s for s in spoken if s.text])), None
 
@@ -247,30 +248,29 @@ def _tic(count: int) -> Callable[[Place, str, Random], Changed]:
 
 
 def _own_words(place: Place, sentence: str, rng: Random, *, calls: bool) -> str | None:
-    """How the speaker calls people, or begins, in words that this sentence does not have; for calls the name of who is
-    there will do."""
+    """How the speaker calls people, or begins, more than once, in words that this sentence does not have.
+
+    None where there are none: what has a manner on one side alone would be told by it.
+    """
     said = [one_line(turn) for turn in (*place.turns_of(place.speaker), place.turn)]
-    if calls:
-        own = [word for word, _, _ in _addresses("\n".join(said), sentence, place.language, least=1)]
-        return rng.choice(own) if own else place.called(place.others[0])
-    own = [word for word, _, _ in _openings(said, sentence, place, least=1)]
-    return rng.choice(own) if own else None
+    own = _addresses("\n".join(said), sentence, place.language) if calls else _openings(said, sentence, place)
+    return rng.choice([word for word, _, _ in own]) if own else None
 
 
-def _addresses(theirs: str, mine: str, language: str, least: int = MARKED) -> list[tuple[str, bool, bool]]:
+def _addresses(theirs: str, mine: str, language: str) -> list[tuple[str, bool, bool]]:
     """Ways of calling people that another has more than once, as calls and not as words, and the speaker never."""
     found = []
     for word in lines(language, "borrowed-diction", "address"):
         call = rf", {re.escape(word)}(?=[,.!?;])|(?:^|[.!?] ){re.escape(word.capitalize())}(?=,)"
         call = rf"(?:^|[，。！？]){re.escape(word)}(?=[，。！？])" if language == "zh" else call
         edge = re.escape(word) if language == "zh" else rf"(?<!\w){re.escape(word)}(?!\w)"
-        if len(re.findall(call, theirs, re.MULTILINE)) >= least and not re.search(edge, mine, re.IGNORECASE):
+        if len(re.findall(call, theirs, re.MULTILINE)) >= MARKED and not re.search(edge, mine, re.IGNORECASE):
             # In Chinese a call stands first.
             found.append((word, True, language == "zh"))
     return found
 
 
-def _openings(theirs: Sequence[str], mine: str, place: Place, least: int = MARKED) -> list[tuple[str, bool, bool]]:
+def _openings(theirs: Sequence[str], mine: str, place: Place) -> list[tuple[str, bool, bool]]:
     """What another begins sentences with in several turns, set off by a comma, and the speaker never; no names."""
     head = r"[A-Z][\w'’ ]{0,24}," if place.language != "zh" else r"[\u4e00-\u9fff]{1,4}，"
     pattern = re.compile(rf"(?:^|[.!?。！？]\s?)({head})")
@@ -278,7 +278,7 @@ def _openings(theirs: Sequence[str], mine: str, place: Place, least: int = MARKE
     return [
         (head, False, True)
         for head, count in heads.items()
-        if count >= least and head.lower() not in mine.lower() and len(head.split()) < 5
+        if count >= MARKED and head.lower() not in mine.lower() and len(head.split()) < 5
         if not any(part in head for part in place.names)
         if not re.search(r"\b(?:you|he|she|they)\b", head, re.IGNORECASE)
     ]

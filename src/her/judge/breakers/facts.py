@@ -76,18 +76,17 @@ def other_number(number: str, rng: Random) -> str:
     for names in (_UNITS, _TEENS, _TENS):
         if small in names:
             at = names.index(small)
-            far = [n for n in range(len(names)) if abs(n - at) > 1]
-            # Scenes have more small numbers than large ones; false ones must not be told by that.
-            return _like(names[min(rng.choice(far), rng.choice(far))], number)
+            return cased(rng.choice([name for n, name in enumerate(names) if abs(n - at) > 1]), number)
     if "-" in small and " " not in small:
         ten, one = small.split("-")
-        return _like(f"{rng.choice([name for name in _TENS if name != ten])}-{one}", number)
+        return cased(f"{rng.choice([name for name in _TENS if name != ten])}-{one}", number)
     first, _, size = small.partition(" ")
     others = [name for name in _UNITS[:7] if name != first]
-    return _like(f"{rng.choice(others)} {size}", number)
+    return cased(f"{rng.choice(others)} {size}", number)
 
 
-def _like(text: str, model: str) -> str:
+def cased(text: str, model: str) -> str:
+    """The text with a large first letter where the model has one."""
     return text[:1].upper() + text[1:] if model[:1].isupper() else text
 
 
@@ -117,19 +116,56 @@ def _told(place: Place) -> Iterator[str]:
         yield from (s.text for s in turn.segments if s.kind is Kind.SPEECH)
 
 
+def _otherwise(place: Place, kind: str, true: str, fallback: Sequence[str], rng: Random) -> str | None:
+    """Something false to say instead: what is true in a scene drawn from all, or None where that will not do here.
+
+    Drawn once and not until it fits, so that over all scenes each is said falsely in the place of another as often as
+    the other way round, and no text is told by the word alone.
+    """
+    pool = place.rumours.get(kind)
+    if pool is None:
+        return rng.choice(fallback) if fallback else None
+    drawn = rng.choice(pool)
+    return drawn if drawn in fallback and drawn != true else None
+
+
+def stated(place: Place) -> Iterator[tuple[str, str]]:
+    """What the scene of a place states, as kind and word; what other scenes are given as rumours."""
+    for text in _told(place):
+        yield from (("number", number.lower()) for number, _ in counted(text, place.language))
+    for kind in ("time", "weather", "month", "place"):
+        yield from ((kind, name) for name in _one_class(place, kind))
+    for name in place.scene.names:
+        yield from (("trade", trade) for _, trade in _trade_of(place, name))
+        title, _, rest = place.called(name).rpartition(" ")
+        kind = "family" if title else place.pronoun(name)
+        yield from [(f"name-{kind}", rest)] if kind and rest else []
+
+
 def _numbers(place: Place, rng: Random) -> Iterator[Fact]:
     whole = place.public
+    joint = "" if place.language == "zh" else " "
     for text in _told(place):
         for number, things in counted(text, place.language):
-            joint = "" if place.language == "zh" else " "
-            stands = f"{number}{joint}{things}"
-            false = other_number(number, rng)
-            small, other = number.lower(), false.lower()
+            small = number.lower()
+            like = [other for other in place.rumours.get("number", ()) if alike(small, other)]
+            false = rng.choice(like) if like else other_number(small, rng)
             # The same things counted twice may be two facts.
-            if len(re.findall(re.escape(things), whole)) == 1 and not re.search(rf"\b{re.escape(other)}\b", whole):
-                fill = {"n": small, "N": small[:1].upper() + small[1:], "x": things}
-                wrong = {"n": other, "N": other[:1].upper() + other[1:], "x": things}
-                yield Fact("number", fill, wrong, stands, f"{false}{joint}{things}")
+            new = false != small and not re.search(rf"\b{re.escape(false)}\b", whole, re.IGNORECASE)
+            if new and len(re.findall(re.escape(things), whole)) == 1:
+                true, wrong = ({"n": one, "N": one[:1].upper() + one[1:], "x": things} for one in (small, false))
+                stands, instead = f"{number}{joint}{things}", f"{cased(false, number)}{joint}{things}"
+                yield Fact("number", true, wrong, stands, instead)
+
+
+def alike(number: str, other: str) -> bool:
+    """Whether two numbers are of one form and size, so that one may stand for the other."""
+    if re.search(f"[{_HAN}]", number):
+        return len(number) == len(other)
+    forms = (_UNITS, _TEENS, _TENS)
+    if any(number in names for names in forms):
+        return any(number in names and other in names for names in forms)
+    return number.rpartition(" ")[2] == other.rpartition(" ")[2] if " " in number else "-" in other
 
 
 def _hits(text: str, classes: Mapping[str, Sequence[str]], language: str) -> dict[str, str]:
@@ -143,21 +179,34 @@ def _hits(text: str, classes: Mapping[str, Sequence[str]], language: str) -> dic
     return found
 
 
+def _one_class(place: Place, kind: str) -> list[str]:
+    """The one class of hours, weather, months or places that the setting names; none where it names several."""
+    classes: dict[str, list[str]] = wordings(place.language).get("facts", {}).get(kind, {})
+    found = _hits(place.scene.setting, classes, place.language)
+    several = len(found) != 1 or (kind == "time" and _OTHER_TIMES.search(place.scene.setting))
+    return [] if several else list(found)
+
+
 def _named(place: Place, rng: Random) -> Iterator[Fact]:
-    """Hours, weather, months and places: one class alone has to be named where the scene is set."""
+    """Hours, weather, months and places."""
     table: Mapping[str, Any] = wordings(place.language).get("facts", {})
-    setting = place.scene.setting
+    rest = place.public.replace(place.scene.setting, "")
     for kind in ("time", "weather", "month", "place"):
-        classes: dict[str, list[str]] = table.get(kind, {})
-        found = _hits(setting, classes, place.language)
-        if len(found) != 1 or (kind == "time" and _OTHER_TIMES.search(setting)):
-            continue
-        name = next(iter(found))
-        later = _hits(place.public.replace(setting, ""), classes, place.language).keys() - {name}
-        against: Sequence[str] = table.get(f"{kind}-against", {}).get(name) or [one for one in classes if one != name]
-        false = [one for one in against if one not in later]
-        if false and not (kind in ("time", "weather") and later):
-            yield Fact(kind, _said(kind, name), _said(kind, rng.choice(false)))
+        for name in _one_class(place, kind):
+            classes: dict[str, list[str]] = table.get(kind, {})
+            later = _hits(rest, classes, place.language).keys() - {name}
+            against: Sequence[str] = table.get(f"{kind}-against", {}).get(name) or _far(list(classes), name, kind)
+            false = [one for one in against if one not in later]
+            other = _otherwise(place, kind, name, false, rng)
+            if other and not (kind in ("time", "weather") and later):
+                yield Fact(kind, _said(kind, name), _said(kind, other))
+
+
+def _far(names: Sequence[str], name: str, kind: str) -> list[str]:
+    """The other names; of months those at least three away."""
+    least = 3 if kind == "month" else 1
+    at = names.index(name)
+    return [one for n, one in enumerate(names) if least <= min((n - at) % len(names), (at - n) % len(names))]
 
 
 def _said(kind: str, word: str) -> dict[str, str]:
@@ -165,23 +214,26 @@ def _said(kind: str, word: str) -> dict[str, str]:
     return {kind: word, f"a_{kind}": f"{article} {word}"}
 
 
-def _trades(place: Place, rng: Random) -> Iterator[Fact]:
-    """What the one who spoke last is by trade, as the first words of the profile have it."""
+def _trade_of(place: Place, name: str) -> list[tuple[str, str]]:
+    """What somebody is by trade, with its group, as the first words of the profile have it; none or one."""
     groups: Mapping[str, Sequence[str]] = wordings(place.language).get("facts", {}).get("trades", {})
-    if not place.others:
-        return
-    name = place.others[0]
     begin = re.split(r"[。，]" if place.language == "zh" else r"\.", place.scene.character(name).profile)[0]
-    whole = " ".join((place.public, *(one.background for one in place.scene.cast)))
     held = [(group, trade) for group, trades in groups.items() for trade in trades if _stands(trade, begin, place)]
-    if len(held) != 1:
-        return
-    group, true = held[0]
-    false = [trade for other, trades in groups.items() if other != group for trade in trades]
-    false = [trade for trade in false if not _stands(trade, whole, place)]
-    if false:
-        called = {"called": place.called(name), "other": name}
-        yield Fact("trade", {**_said("trade", true), **called}, {**_said("trade", rng.choice(false)), **called})
+    return held if len(held) == 1 else []
+
+
+def _trades(place: Place, rng: Random) -> Iterator[Fact]:
+    """The trade of the one who spoke last."""
+    groups: Mapping[str, Sequence[str]] = wordings(place.language).get("facts", {}).get("trades", {})
+    whole = " ".join((place.public, *(one.background for one in place.scene.cast)))
+    for name in place.others[:1]:
+        for group, true in _trade_of(place, name):
+            false = [trade for other, trades in groups.items() if other != group for trade in trades]
+            false = [trade for trade in false if not _stands(trade, whole, place)]
+            other = _otherwise(place, "trade", true, false, rng)
+            if other:
+                called = {"called": place.called(name), "other": name}
+                yield Fact("trade", {**_said("trade", true), **called}, {**_said("trade", other), **called})
 
 
 def _stands(word: str, text: str, place: Place) -> bool:

@@ -19,8 +19,10 @@ from her.turn import ENVIRONMENT, Kind, Segment, Turn
 QUOTES = {"en": ('"', '"'), "zh": ("“", "”"), "de": ("„", "“"), "fr": ("« ", " »")}
 QUOTED = (4, 22)
 """Fewest and most units of a sentence that is quoted from another's speech or thought."""
-TOLD = 0.35
-"""How often a secret is told where no two thoughts can be quoted: it needs words of its own, which give it away."""
+LATER = 0.7
+TOLD = 0.2
+"""How often words that are still to come are quoted rather than a thought, and how often a secret is told where nothing
+can be quoted twice: thoughts are not worded as speech is, and a secret needs words of its own, which give it away."""
 KNOWN = 0.35
 """The share of a secret's longer words that stand in what everyone knows, from which on it is none."""
 
@@ -57,28 +59,30 @@ def _names(place: Place) -> frozenset[str]:
 
 
 def outside_knowledge(place: Place, grade: int, rng: Random) -> Broken | None:
-    """What another has only thought is quoted as said, in a thought; clear: aloud; gross: twice, or what another wants
-    or hides is told.
+    """What another has only thought, or will only say later, is quoted as said, in a thought; clear: aloud; gross:
+    twice, or what another wants or hides is told.
 
     None where nobody hides anything that the speaker does not know.
     """
-    if grade < 3:
-        return _quoted(place, ["thought" if grade == 1 else "speech"], rng)
-    twice = _quoted(place, ["thought", "speech"], rng)
-    return twice or (_told(place, rng.choice(("secret", "motive")), rng) if rng.random() < TOLD else None)
+    layers = {1: ["thought"], 2: ["speech"], 3: ["thought", "speech"]}[grade]
+    later = rng.random() < LATER
+    found = _quoted(place, layers, rng, later=later) or _quoted(place, layers, rng, later=not later)
+    if found is not None or grade < 3 or rng.random() >= TOLD:
+        return found
+    return _told(place, rng.choice(("secret", "motive")), rng)
 
 
-def _quoted(place: Place, layers: Sequence[str], rng: Random) -> Broken | None:
-    """Words of others on both sides: said aloud on the good one, only thought on the other."""
+def _quoted(place: Place, layers: Sequence[str], rng: Random, *, later: bool) -> Broken | None:
+    """Words of others on both sides: said aloud on the good one; on the other only thought, or said `later` on."""
     latest = [turn for turn in place.heard if turn.speaker not in (ENVIRONMENT, place.speaker)][-6:]
-    pairs = [
-        (turn.speaker, said, thought)
-        for turn in latest
-        for said in _sentences(turn, Kind.SPEECH, place)
-        for thought in _sentences(turn, Kind.ROLE_THINKING, place)
-        if _secret(place, thought, turn.speaker)
-    ]
-    pairs.sort(key=lambda pair: (_unlike(*pair[1:]), rng.random()))
+    said = [(turn.speaker, text) for turn in latest for text in _sentences(turn, Kind.SPEECH, place)]
+    thought = [(turn.speaker, text) for turn in latest for text in _sentences(turn, Kind.ROLE_THINKING, place)]
+    to_come = [(turn.speaker, text) for turn in place.ahead[:6] for text in _sentences(turn, Kind.SPEECH, place)]
+    hidden = [(name, text) for name, text in (to_come if later else thought) if _secret(place, text, name)]
+    said = [(name, text) for name, text in said if _new(place, text, place.public.replace(text, ""))]
+    pairs = [(name, one, other) for name, one in said for owner, other in hidden if owner == name]
+    pairs = [pair for pair in pairs if _persons(pair[1]) == _persons(pair[2])]
+    pairs.sort(key=lambda pair: (abs(len(pair[1]) - len(pair[2])) // 5, rng.random()))
     good = bad = place.turn
     names, changed = [], list[tuple[str, str]]()
     for layer in layers:
@@ -95,15 +99,19 @@ def _quoted(place: Place, layers: Sequence[str], rng: Random) -> Broken | None:
             put(turn, LAYERS[layer], found[1].replace("@", quote(text, place.language)), Random(draw), place.language)
             for turn, text in zip((good, bad), texts, strict=True)
         )
-        names.append(found[0])
+        names.append(f"{found[0]}-{'later' if later else 'thought'}")
         changed.append((texts[0], texts[1]))
     excuse = Excuse(changed=tuple(changed), reversed=True)
     return Broken(place.written(bad), "+".join(names), place.written(good), excuse=excuse)
 
 
-_PERSONS = frozenset(
-    ("i", "me", "my", "i'm", "i'll", "he", "him", "his", "she", "her", "it", "we", "they", "我", "他", "她")
-)
+_PERSONS = {
+    "i": "I", "me": "I", "my": "I", "i'm": "I", "i'll": "I", "i've": "I", "i'd": "I", "我": "I", "ich": "I", "je": "I",
+    "he": "he", "him": "he", "his": "he", "she": "he", "her": "he", "he's": "he", "她": "he", "他": "he", "er": "he",
+    "it": "it", "its": "it", "it's": "it", "that": "it", "this": "it", "there": "it", "这": "it", "那": "it",
+    "we": "we", "us": "we", "our": "we", "they": "we", "them": "we", "their": "we",
+}  # fmt: skip
+"""Words by which a sentence shows of whom it speaks, and so whether it was rather thought or said."""
 _YOU = re.compile(r"(?<!\w)(?:you|your|yours|du|dich|dir|ihr|vous|votre|tu|te)(?!\w)|[你您]", re.IGNORECASE)
 
 
@@ -117,10 +125,8 @@ def _sentences(turn: Turn, kind: Kind, place: Place) -> Iterator[str]:
             yield one.text
 
 
-def _unlike(said: str, thought: str) -> float:
-    """How far two sentences are apart in form: of whom they speak, and how long they are."""
-    forms = [{word for word in units(text) if word in _PERSONS} for text in (said, thought)]
-    return len(forms[0] ^ forms[1]) + abs(len(said) - len(thought)) / 20
+def _persons(text: str) -> set[str]:
+    return {_PERSONS[word] for word in units(text) if word in _PERSONS}
 
 
 def _told(place: Place, key: str, rng: Random) -> Broken | None:
@@ -161,11 +167,17 @@ def _secret(place: Place, text: str, owner: str) -> bool:
         return False
     mine = place.character
     lived = [s.text for turn in place.turns_of(place.speaker) for s in turn.segments]
-    known = units("\n".join((place.public, mine.background, mine.motivation, mine.opening_thought, *lived)))
-    long = [word for word in units(text) if len(word) > 3] if place.language != "zh" else units(text)
-    if not long or (copied_share(text, [place.public], 5) or 0) > 0.3:
+    return _new(place, text, "\n".join((place.public, mine.background, mine.motivation, mine.opening_thought, *lived)))
+
+
+def _new(place: Place, text: str, known: str) -> bool:
+    """Whether the telling words of a text are for the most part in no other."""
+    words = units(text)
+    long = [word for word in words if len(word) > 3] if place.language != "zh" else words
+    if not long or (copied_share(text, [known], 5) or 0) > 0.3:
         return False
-    return place.language == "zh" or sum(word in set(known) for word in long) / len(long) < KNOWN
+    held = set(units(known))
+    return place.language == "zh" or sum(word in held for word in long) / len(long) < KNOWN
 
 
 def speaks_for_others(place: Place, grade: int, rng: Random) -> Broken | None:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from random import Random
@@ -63,7 +63,8 @@ class Breaker(Protocol):
 @dataclass(frozen=True)
 class Place:
     """A good turn and all that is known around it. `ahead` are turns of the same scene that come later, `apart` those
-    of the same book's other scenes; no breaker may take them for known."""
+    of the same book's other scenes; no breaker may take them for known. `rumours` are facts of all scenes, by kind:
+    what is true in another is false here."""
 
     id: str
     book: str
@@ -72,6 +73,7 @@ class Place:
     turn: Turn
     ahead: tuple[Turn, ...] = ()
     apart: tuple[Turn, ...] = field(default=(), repr=False)
+    rumours: Mapping[str, Sequence[str]] = field(default_factory=dict, repr=False)
 
     @property
     def speaker(self) -> str:

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from random import Random
 
 from her.judge.breakers.cuts import capital, put, sentences_of, swapped
-from her.judge.breakers.facts import Fact, counted, facts, other_number
+from her.judge.breakers.facts import Fact, alike, cased, counted, facts, other_number
 from her.judge.breakers.layers import GRADES, LAYERS
 from her.judge.breakers.phrases import eras, lines, wordings
 from her.judge.breakers.place import Broken, Excuse, Place
@@ -84,7 +84,11 @@ def _wrong_number(place: Place, rng: Random) -> Broken | None:
         return None
     one, number, things = rng.choice(found)
     joint = "" if place.language == "zh" else " "
-    wrong = one.text.replace(f"{number}{joint}{things}", f"{other_number(number, rng)}{joint}{things}", 1)
+    like = [other for other in place.rumours.get("number", ()) if alike(number.lower(), other)]
+    false = rng.choice(like) if like else other_number(number.lower(), rng)
+    wrong = one.text.replace(f"{number}{joint}{things}", f"{cased(false, number)}{joint}{things}", 1)
+    if false == number.lower() or any(false == n.lower() and things == x for n, x in known):
+        return None
     return Broken(place.written(swapped(turn, one, wrong)), "own-number", words=wrong) if wrong != one.text else None
 
 
@@ -95,8 +99,9 @@ def _wrong_name(place: Place, rng: Random) -> Broken | None:
         return None
     called = place.called(place.others[0])
     title, _, rest = called.rpartition(" ")
-    kind = "family" if title else place.pronoun(place.others[0])
-    names = [name for name in table.get(kind or "", []) if name not in place.public and name[0] != rest[0]]
+    kind = ("family" if title else place.pronoun(place.others[0])) or ""
+    names = [*place.rumours.get(f"name-{kind}", table.get(kind, []))]
+    names = [name for name in names if name not in place.public and name[0] != rest[0]]
     pattern = rf"(?:(?<=[,，] )|(?<=，)|^|(?<=[.!?] )){re.escape(called)}(?=[,.!?，。！？])"
     found = [one for one in sentences_of(place.turn, Kind.SPEECH) if re.search(pattern, one.text)]
     if not found or not names:
