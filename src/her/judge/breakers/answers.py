@@ -18,7 +18,7 @@ from her.checks.units import run_length
 from her.judge.breakers.cuts import finished, inside, merged, one_line, sentences_of, swapped, with_segment
 from her.judge.breakers.layers import GRADES, excused
 from her.judge.breakers.phrases import lines
-from her.judge.breakers.place import Broken, Excuse, Place, visible_size
+from her.judge.breakers.place import Broken, Excuse, Place, address, visible_size
 from her.turn import Kind, Turn
 
 TRACE = 2
@@ -100,7 +100,11 @@ def ignores(place: Place, grade: int, rng: Random) -> Broken | None:
         return None
     own = [turn for turn in place.ahead if turn.speaker == place.speaker]
     apart = [turn for turn in place.apart if turn.speaker == place.speaker]
-    strange = [turn for turn in apart if _foreign(place, turn)] if place.language not in _UNCASED else apart
+    strange = (
+        [turn for turn in apart if _foreign(place, " ".join(s.text for s in turn.segments))]
+        if place.language not in _UNCASED
+        else apart
+    )
     familiar = [turn for turn in apart if turn not in strange]
     pools = {1: [("next", own[:1])], 2: [("far", own[2:]), ("other-scene", familiar)], 3: [("strange", strange)]}[grade]
     rng.shuffle(pools)
@@ -119,10 +123,9 @@ _UNCASED = ("zh", "de")
 """Languages in which a capital does not tell a name."""
 
 
-def _foreign(place: Place, turn: Turn) -> bool:
-    """Whether a turn speaks of somebody or some place by a name that has not been heard here."""
+def _foreign(place: Place, said: str) -> bool:
+    """Whether a text speaks of somebody or some place by a name that has not been heard here."""
     known = set(units(place.public)) | {word for name in place.scene.names for word in units(name)}
-    said = " ".join(s.text for s in turn.segments)
     return any(set(units(name)) - known for name in re.findall(r"(?<=[a-z,;] )[A-Z][a-z]{2,}", said))
 
 
@@ -150,7 +153,7 @@ def borrowed_diction(place: Place, grade: int, rng: Random) -> Broken | None:
 
     None where nobody who has spoken has a manner that the speaker lacks.
     """
-    ways = {1: (_tic(1),), 2: (_tic(2), _thee, _broken_english, _own_name), 3: (_speech,)}[grade]
+    ways = {1: (_tic(1), _called_as), 2: (_tic(2), _thee, _broken_english, _own_name, _sentence), 3: (_speech,)}[grade]
     names = [name for name in place.others if name in place.scene.names]
     order = [(way, name) for name in names for way in ways]
     rng.shuffle(order)
@@ -172,13 +175,13 @@ def _speech_of(turns: Iterable[Turn]) -> str:
     return " \n ".join(turn.text_of(Kind.SPEECH) for turn in turns)
 
 
-def _marks_of(place: Place, name: str) -> set[str]:
-    """The words that another has in several turns and the speaker never; what the scene is about is not among them."""
+def _marks_of(place: Place, name: str, beside: str) -> set[str]:
+    """The words that somebody has in several turns and another never; what the scene is about is not among them."""
     theirs = Counter(word for turn in place.turns_of(name) for word in set(units(one_line(turn))))
-    mine = set(units(_speech_of((*place.turns_of(place.speaker), place.turn))))
+    others = set(units(_speech_of(place.turns_of(beside))))
     about = (place.scene.setting, *(f"{c.name} {c.profile} {c.background} {c.motivation}" for c in place.scene.cast))
     subject = {word for text in about for word in units(text) if len(word) > 3}
-    return {word for word, count in theirs.items() if count >= MARKED and word not in mine | subject}
+    return {word for word, count in theirs.items() if count >= MARKED and word not in others | subject}
 
 
 def _not_yet(place: Place, name: str) -> list[Turn]:
@@ -186,32 +189,60 @@ def _not_yet(place: Place, name: str) -> list[Turn]:
     return apart or ahead or past
 
 
-def _markedness(text: str, marks: set[str]) -> float:
-    words = units(text)
-    held = [word for word in words if word in marks]
-    return len(held) / len(words) if len(set(held)) > 1 else 0.0
+def _in_manner(text: str, marks: set[str], beside: str, least: int = 2) -> bool:
+    """Whether a text has a speaker's own marks, and does not name the other who might have said it.
 
-
-def _strange(place: Place, text: str) -> bool:
-    """Whether a text can be said by the speaker here at all: it does not name the speaker, nor anybody's lines."""
-    return not any(part in text for part in place.speaker.split() if len(part) > 2)
+    It is asked of both sides alike, so that neither is told by it.
+    """
+    held = {word for word in units(text) if word in marks}
+    return len(held) >= least and finished(text) and not any(p in text for p in beside.split() if len(p) > 2)
 
 
 def _speech(place: Place, name: str, rng: Random) -> Changed:
-    marks = _marks_of(place, name)
-    theirs = [
-        (_markedness(text, marks), text)
-        for turn in _not_yet(place, name)
-        if (text := one_line(turn)) and _strange(place, text) and finished(text)
-    ]
-    best = [text for share, text in theirs if share > 0]
-    at = [n for n, s in enumerate(place.turn.segments) if s.kind is Kind.SPEECH]
-    if not best or not at:
+    own = one_line(place.turn)
+    marks = _marks_of(place, name, place.speaker)
+    said = [one_line(turn) for turn in _not_yet(place, name)]
+    theirs = [text for text in said if _in_manner(text, marks, place.speaker)]
+    if not theirs or not _in_manner(own, _marks_of(place, place.speaker, name), name):
         return None
-    size = len(one_line(place.turn))
-    text = min(rng.sample(best, min(3, len(best))), key=lambda text: abs(len(text) - size))
+    text = min(rng.sample(theirs, min(3, len(theirs))), key=lambda text: abs(len(text) - len(own)))
+    at = [n for n, s in enumerate(place.turn.segments) if s.kind is Kind.SPEECH]
     spoken = [replace(s, text=text if n == at[0] else "") if n in at else s for n, s in enumerate(place.turn.segments)]
     return "speech", replace(place.turn, segments=merged([s for s in spoken if s.text])), None
+
+
+def _sentence(place: Place, name: str, rng: Random) -> Changed:
+    """A sentence of another's in the place of one of one's own, both in the manner of whose they are."""
+    marks, own = _marks_of(place, name, place.speaker), _marks_of(place, place.speaker, name)
+    theirs = [
+        one.text
+        for turn in _not_yet(place, name)
+        for one in sentences_of(turn, Kind.SPEECH)
+        if _in_manner(one.text, marks, place.speaker, least=1) and _known_again(one.text)
+        if not _foreign(place, one.text)
+    ]
+    mine = [one for one in sentences_of(place.turn, Kind.SPEECH) if _in_manner(one.text, own, name, least=1)]
+    if not theirs or not mine:
+        return None
+    one = rng.choice(mine)
+    text = min(rng.sample(theirs, min(3, len(theirs))), key=lambda text: abs(len(text) - len(one.text)))
+    return "sentence", swapped(place.turn, one, text), None
+
+
+def _called_as(place: Place, name: str, rng: Random) -> Changed:
+    """A third called by the name that another has for them."""
+    for third in (one for one in place.scene.names if one not in (name, place.speaker)):
+        mine, theirs = (address(third, _all_of(place, one)) for one in (place.speaker, name))
+        said = [one for one in sentences_of(place.turn, Kind.SPEECH) if mine and mine in one.text]
+        if said and theirs and theirs not in _all_of(place, place.speaker).replace(mine, ""):
+            one = rng.choice(said)
+            return f"called-{theirs}", swapped(place.turn, one, one.text.replace(mine, theirs)), None
+    return None
+
+
+def _all_of(place: Place, name: str) -> str:
+    held = [*place.turns_of(name), *([place.turn] if name == place.speaker else [])]
+    return "\n".join(one_line(turn) for turn in held)
 
 
 def _tic(count: int) -> Callable[[Place, str, Random], Changed]:
@@ -222,7 +253,10 @@ def _tic(count: int) -> Callable[[Place, str, Random], Changed]:
         mine = " ".join((place.character.profile, *(one_line(t) for t in place.turns_of(place.speaker)), place.text))
         tics = [*_addresses("\n".join(theirs), mine, place.language), *_openings(theirs, mine, place)]
         fit = [one for one in sentences_of(place.turn, Kind.SPEECH) if re.search(r"[\w’'][.!?。！？]$", one.text)]
-        fit = [one for one in fit if not re.search(r", [^,]*[A-Z][\w. ]*[.!?]$", one.text)]
+        # Nobody is called twice in one sentence.
+        called = [re.escape(word) for word in (*lines(place.language, "borrowed-diction", "address"), *place.names)]
+        twice = "|".join(called) if place.language == "zh" else r", [^,]*[A-Z][\w. ]*[.!?]$"
+        fit = [one for one in fit if not re.search(twice, one.text)]
         if not tics or len(fit) < count:
             return None
         turn = own = place.turn

@@ -142,7 +142,7 @@ class Place:
     def _called(self) -> Mapping[str, str]:
         own = " \n ".join(_all_text((*self.turns_of(self.speaker), self.turn)))
         all_of_them = " \n ".join(_all_text((*self.turns, *self.ahead, *self.apart)))
-        return {name: _address(name, own) or _address(name, all_of_them) or name for name in self.scene.names}
+        return {name: address(name, own) or address(name, all_of_them) or name for name in self.scene.names}
 
     def called(self, name: str) -> str:
         """What the speaker calls somebody of the cast, or else others do, as far as their turns show it."""
@@ -166,7 +166,7 @@ def _all_text(turns: Iterable[Turn]) -> Iterator[str]:
     return (segment.text for turn in turns for segment in turn.segments)
 
 
-def _address(name: str, said: str) -> str:
+def address(name: str, said: str) -> str:
     """The form of a name that the text has most often: whole, a part of it, or a part with a title; or empty."""
     if name in said:
         return name
