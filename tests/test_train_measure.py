@@ -711,7 +711,7 @@ def test_a_shuffled_reply_is_tried_where_the_same_character_spoke(split: Split) 
     replies = [
         Replied.model_validate(
             {name: "" for name in Replied.model_fields}
-            | {"id": place.sample.id, "seed": 0, "seconds": 1, "tokens": None, "constrained": False}
+            | {"id": place.sample.id, "seed": 0, "seconds": 1, "tokens": None, "constrained": False, "temperature": 0.3}
             | {"text": planned(f"{place.speaker}: {place.turn}")}
         )
         for place in places
