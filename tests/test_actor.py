@@ -13,12 +13,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from her.act import closed
-from her.actor import Act, Actor, ActorOptions, Again
+from her.actor import COOL, Act, Actor, ActorOptions, Again
 from her.errors import ContextOverflow, InputError, ModelError, UnknownName
-from her.grammar import Limits
+from her.grammar import SMALL, Limits
 from her.markup import notation, render
 from her.models.base import Finish, Model, Sampling
 from her.models.recorded import Scripted
+from her.scene import bundled_scene
 from her.script import Script, cut_point
 from her.stream import Delta, Event, Finished, SecondSpeaker, Started
 from her.turn import Dialogue, Ending, FaultKind, Kind, Turn
@@ -499,3 +500,10 @@ async def test_the_bundled_model_speaks_when_told_to(mini: Model) -> None:
     assert act.turn.segments[0] == turn(MARA, (PLAN, "She stalls.")).segments[0]
     assert act.turn.text_of(SPEECH) and act.ending is Ending.COMPLETE
     assert words(events)[0] == (PLAN, "She stalls.")
+
+
+def test_an_actor_is_played_as_suits_its_model() -> None:
+    scene = bundled_scene("netherfield-ball")
+    cool = Actor(scene, "Mr. Darcy", Scripted(address="mini"))
+    assert (cool.options.limits, cool.options.sampling.temperature) == (SMALL, COOL)
+    assert Actor(scene, "Mr. Darcy", Scripted(address="http://localhost:8000/v1#big")).options == ActorOptions()

@@ -220,6 +220,33 @@ async def test_a_closed_engine_keeps_what_was_said_and_then_refuses(mini_path: P
 
 
 @needs_model
+def test_closing_while_threads_still_ask_comes_to_an_end(mini_path: Path) -> None:
+    code = """
+import asyncio, sys, threading
+from pathlib import Path
+from her.errors import ModelError
+from her.models.embedded import Embedded
+
+def ask():
+    try:
+        while True:
+            model._tokenize("Good evening.")
+    except ModelError as fault:
+        print(fault)
+
+model = Embedded(Path(sys.argv[1]), context=512)
+for _ in range(8):
+    threading.Thread(target=ask).start()
+asyncio.run(model.close())
+"""
+    # In a process of its own: an engine that waits for a question holds the whole interpreter.
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(mini_path)], capture_output=True, text=True, timeout=60, check=True
+    )
+    assert "has been closed" in done.stdout
+
+
+@needs_model
 def test_the_port_asks_for_its_key(mini: Embedded) -> None:
     link = http.client.HTTPConnection("127.0.0.1", mini._port, timeout=10)
     link.request("POST", "/completion", json.dumps({"prompt": "x", "n_predict": 1}))

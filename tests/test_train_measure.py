@@ -23,10 +23,10 @@ from peft import LoraConfig, get_peft_model
 import tiny_models
 from gguf_file import gguf
 from her import cli
-from her.actor import Actor, ActorOptions
+from her.actor import COOL, Actor, ActorOptions
 from her.errors import InputError, ModelError, ReplayMiss
 from her.grammar import SMALL, Limits
-from her.models.base import Finish, Message, Reply
+from her.models.base import Finish, Message, Reply, Sampling
 from her.models.recorded import Scripted
 from her.rows.files import read_rows
 from her.rows.record import SceneRow
@@ -366,8 +366,13 @@ async def test_replies_that_were_got_otherwise_are_not_taken_for_these(split: Sp
     await play(Scripted(["One."]), places, [0], FREE, log, told)
     constrains = Scripted(["Two."])
     constrains.constrains = True
-    for model, how in ((Scripted(["Two."]), Arm("other", None)), (constrains, Arm("scripted", SMALL))):
-        with pytest.raises(InputError, match=r"holds free replies of scripted; name a new folder"):
+    cold = Arm("scripted", None, Sampling(temperature=0))
+    for model, how in (
+        (Scripted(["Two."]), Arm("other", None)),
+        (constrains, Arm("scripted", SMALL)),
+        (Scripted(["Two."]), cold),
+    ):
+        with pytest.raises(InputError, match=r"holds free replies of scripted at temperature 0\.7; name a new folder"):
             await play(model, places, [0], how, log, told)
     changed = places[0].sample.model_copy(
         update={"messages": (Message("system", "Else."), *places[0].sample.messages[1:])}
@@ -437,7 +442,7 @@ def test_an_adapter_is_held_as_the_bundled_model_that_it_may_become(tmp_path: Pa
 
 
 def test_the_bundled_model_has_the_limits_that_chat_gives_it() -> None:
-    assert arm("mini-base", constrained=True) == Arm("mini-base", SMALL)
+    assert arm("mini-base", constrained=True) == Arm("mini-base", SMALL, Sampling(temperature=COOL))
     assert arm("scripted", constrained=True).limits == Limits()
     assert arm("mini-base", constrained=False).limits is None
 
@@ -687,7 +692,7 @@ def test_a_shuffled_reply_is_tried_where_the_same_character_spoke(split: Split) 
     replies = [
         Replied.model_validate(
             {name: "" for name in Replied.model_fields}
-            | {"id": place.sample.id, "seed": 0, "seconds": 1, "tokens": None, "constrained": False}
+            | {"id": place.sample.id, "seed": 0, "seconds": 1, "tokens": None, "constrained": False, "temperature": 0.3}
             | {"text": planned(f"{place.speaker}: {place.turn}")}
         )
         for place in places

@@ -16,7 +16,8 @@ from typing import Literal
 from her import markup
 from her.act import Act, Again, Ask, Attempt, Take, closed, has
 from her.errors import HerError, InputError
-from her.grammar import Limits, grammar
+from her.grammar import SMALL, Limits, grammar
+from her.models.address import on_bundled
 from her.models.base import Constraint, Finish, Message, Model, Reply, Sampling
 from her.prompts import prompt
 from her.scene import Scene
@@ -24,7 +25,7 @@ from her.script import Preset, Prompt, Script
 from her.stream import Event, Finished, Retract, SecondSpeaker, Started
 from her.turn import ENVIRONMENT, Dialogue, Ending, FaultKind, Kind, Turn
 
-__all__ = ["Act", "Actor", "ActorOptions", "Again", "Attempt", "Prompt"]
+__all__ = ["Act", "Actor", "ActorOptions", "Again", "Attempt", "Prompt", "suited"]
 
 MOST_STOPS = 4
 """Stop strings in one call: OpenAI's API takes no more."""
@@ -50,13 +51,25 @@ class ActorOptions:
     limits: Limits = field(default_factory=Limits)
 
 
+COOL = 0.3
+"""Temperature of the bundled model: it loses the thread within a sentence at 0.7 (docs/log.md)."""
+
+
+def suited(address: str) -> ActorOptions:
+    """How a character is best played by the model behind an address: the bundled one briefly and cool, whatever
+    adapter is on it, all others by the defaults. Raises InputError for an adapter that cannot be read."""
+    if not on_bundled(address):
+        return ActorOptions()
+    return ActorOptions(sampling=Sampling(temperature=COOL), limits=SMALL)
+
+
 class Actor:
     """One character of a scene, one model, one way of playing; keeps nothing between turns."""
 
     def __init__(self, scene: Scene, name: str, model: Model, *, options: ActorOptions | None = None) -> None:
-        """Options None are the defaults. Raises UnknownName."""
+        """Options None are those `suited` to the model. Raises UnknownName."""
         self.scene, self.name, self.model = scene, name, model
-        self.options = options or ActorOptions()
+        self.options = options or suited(model.address)
         self.script = Script(scene, scene.character(name).name, self.options.preset, self.options.plan)
         self._chars_per_token: float | None = None
 

@@ -17,15 +17,14 @@ from typing import Literal
 from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
 
-from her.actor import ActorOptions
+from her.actor import ActorOptions, suited
 from her.chat.casting import Casting
 from her.chat.session import Session
 from her.chat.store import Store
 from her.coser import load_cases
 from her.errors import InputError, UnknownName
-from her.grammar import SMALL, Limits
 from her.models import weights
-from her.models.address import BUNDLED, on_bundled, open_model, resolve
+from her.models.address import BUNDLED, open_model, resolve
 from her.models.base import Model
 from her.models.recorded import Recorder
 from her.scene import Scene, bundled, bundled_scene, load_scene
@@ -81,15 +80,15 @@ async def opened(options: ChatOptions, told: Console) -> AsyncIterator[tuple[Ses
     casting = None if scene is None else pick_casting(options, scene)
     if options.resume:
         _nothing_else(options)
-    limits = SMALL if on_bundled(resolve(options.model)) else Limits()
-    actor = ActorOptions(plan=options.plan, constraint=options.constraint, limits=limits)
+    best = suited(resolve(options.model))
+    actor = replace(best, plan=options.plan, constraint=options.constraint)
     with Store() as store:
         chat_id = latest_chat(store, options.resume) if options.resume else None
         model = _model(options, told)
         try:
             if scene is None or chat_id is not None:
                 session = Session.resume(store, str(chat_id), model)
-                session.options = replace(_changed(session.options, options), limits=limits)
+                session.options = _changed(session.options, options, best)
             else:
                 session = Session.start(store, scene, model, casting=casting, options=actor, seed=options.seed)
             session.view = options.shows
@@ -126,10 +125,10 @@ def _nothing_else(options: ChatOptions) -> None:
         raise InputError(f"--resume goes on with the chat's own scene and cast; leave out {', '.join(clash)}")
 
 
-def _changed(left: ActorOptions, options: ChatOptions) -> ActorOptions:
-    """How a chat was played when it was left, and what the flags say otherwise."""
-    plan = left.plan and options.plan
-    return replace(left, plan=plan, constraint=left.constraint if options.constraint == "auto" else options.constraint)
+def _changed(left: ActorOptions, options: ChatOptions, best: ActorOptions) -> ActorOptions:
+    """How a chat was played when it was left, and what the flags say otherwise; the model may be another now."""
+    constraint = left.constraint if options.constraint == "auto" else options.constraint
+    return replace(best, plan=left.plan and options.plan, preset=left.preset, constraint=constraint)
 
 
 def _model(options: ChatOptions, told: Console) -> Model:

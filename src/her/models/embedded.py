@@ -86,6 +86,7 @@ class Embedded(Model):
         self._ids = lru_cache(maxsize=1024)(self._tokenize)
         self._worker = ThreadPoolExecutor(max_workers=1, thread_name_prefix="her-engine")
         self._running: set[threading.Event] = set()
+        self._asking = threading.Lock()
         self.context: int = self._ask("/props")["default_generation_settings"]["n_ctx"]
 
     async def stream(
@@ -148,7 +149,10 @@ class Embedded(Model):
         for stop in self._running:
             stop.set()
         await asyncio.to_thread(self._worker.shutdown)
-        self._server = None
+        # A task that was cancelled leaves its thread asking, and the engine, once it ends, waits for that question
+        # without letting Python go on: a deadlock.
+        with self._asking:
+            self._server = None
 
     def _choice(self, messages: Sequence[Message], options: Sequence[str], prefill: str) -> Choice:
         return split(self._prompt(messages), {option: self._ids(prefill + option) for option in distinct(options)})
@@ -211,18 +215,19 @@ class Embedded(Model):
 
     def _ask(self, path: str, body: Mapping[str, Any] | None = None) -> Any:
         """One call to the engine's loopback port; straight, since proxies of the environment are not for it."""
-        if self._server is None:
-            raise ModelError(f"{self.address} has been closed; open it again")
-        link = http.client.HTTPConnection("127.0.0.1", self._port, timeout=60)
-        head = {"Authorization": f"Bearer {self._key}", "Content-Type": "application/json"}
-        try:
-            link.request("POST" if body else "GET", path, json.dumps(body) if body else None, head)
-            answer = link.getresponse()
-            content = json.load(answer)
-        except (OSError, http.client.HTTPException, ValueError) as fault:
-            raise BadAnswer(f"{self.address}: the engine did not answer {path} ({fault}); start again") from fault
-        finally:
-            link.close()
+        with self._asking:
+            if self._server is None:
+                raise ModelError(f"{self.address} has been closed; open it again")
+            link = http.client.HTTPConnection("127.0.0.1", self._port, timeout=60)
+            head = {"Authorization": f"Bearer {self._key}", "Content-Type": "application/json"}
+            try:
+                link.request("POST" if body else "GET", path, json.dumps(body) if body else None, head)
+                answer = link.getresponse()
+                content = json.load(answer)
+            except (OSError, http.client.HTTPException, ValueError) as fault:
+                raise BadAnswer(f"{self.address}: the engine did not answer {path} ({fault}); start again") from fault
+            finally:
+                link.close()
         if answer.status != http.client.OK:
             raise ModelError(f"{self.address}: the engine refused {path}: {content['error']['message']}")
         return content

@@ -20,7 +20,7 @@ from her.train.lessons import data_hashes
 from her.train.measure.figures import Observation, estimates
 from her.train.measure.places import Place, Split, held_out, turn_of
 from her.train.measure.rates import Part, rates, read_phrases, wrong_with
-from her.train.measure.replies import SAMPLING, Arm, Replied, ReplyLog, arm, play
+from her.train.measure.replies import Arm, Replied, ReplyLog, arm, play
 from her.train.measure.table import table
 from her.train.recipe import Data
 from her.train.run_folder import TrainFolder, versions
@@ -174,7 +174,7 @@ def _about(options: MeasureOptions, how: Arm, split: Split) -> dict[str, Any]:
         "identity": how.model,
         **{name: str(value) if isinstance(value, Path) else value for name, value in told.items()},
         "limits": how.limits and asdict(how.limits),
-        "sampling": {name: getattr(SAMPLING, name) for name in ("temperature", "top_p", "max_tokens")},
+        "sampling": {name: getattr(how.sampling, name) for name in ("temperature", "top_p", "max_tokens")},
         "files": data_hashes(Data(folder=options.data, plans="both")),
         "versions": versions(),
         "turns": len(split.places),

@@ -13,16 +13,16 @@ import re
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from contextlib import aclosing, nullcontext
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from her import markup
-from her.actor import CHARS_PER_TOKEN, ActorOptions
+from her.actor import CHARS_PER_TOKEN, suited
 from her.errors import InputError, ModelError, StorageError
-from her.grammar import SMALL, Limits, grammar
+from her.grammar import Limits, grammar
 from her.models.adapter import packaged
-from her.models.address import DEFAULT, on_bundled, resolve
-from her.models.base import Constraint, Message, Model, Reply, prompt_sha
+from her.models.address import DEFAULT, resolve
+from her.models.base import Constraint, Message, Model, Reply, Sampling, prompt_sha
 from her.rows.files import line_of, read_rows, sha_of
 from her.rows.record import Record
 from her.script import Prompt, cut_point, without_oldest
@@ -31,8 +31,6 @@ from her.train.measure.places import Place
 from her.turn import Ending
 
 Told = Callable[[str], None]
-SAMPLING = ActorOptions().sampling
-"""How chat draws; a backend adds its own repeat penalty."""
 TELL_EVERY = 10
 
 
@@ -52,6 +50,7 @@ class Replied(Record):
     prompt: str
     model: str
     constrained: bool
+    temperature: float
 
 
 class ReplyLog:
@@ -77,9 +76,12 @@ class ReplyLog:
         kept = self._kept.get((place.sample.id, seed))
         if kept is None:
             return None
-        if (kept.model, kept.constrained) != (how.model, how.limits is not None):
-            held = "constrained" if kept.constrained else "free"
-            raise InputError(f"{self.path}: holds {held} replies of {kept.model}; name a new folder, or remove it")
+        asked = how.model, how.limits is not None, how.sampling.temperature
+        if (kept.model, kept.constrained, kept.temperature) != asked:
+            held = f"{'constrained' if kept.constrained else 'free'} replies of {kept.model}"
+            raise InputError(
+                f"{self.path}: holds {held} at temperature {kept.temperature:g}; name a new folder, or remove it"
+            )
         return kept
 
     def add(self, row: Replied) -> None:
@@ -96,20 +98,22 @@ class ReplyLog:
 
 @dataclass(frozen=True, slots=True)
 class Arm:
-    """How replies are asked for. `model` names weights, and not only a path to them; `limits` None: no constraint."""
+    """How replies are asked for. `model` names weights, and not only a path to them; `limits` None: no constraint. A
+    backend adds its own repeat penalty to `sampling`."""
 
     model: str
     limits: Limits | None
+    sampling: Sampling = field(default_factory=Sampling)
 
 
 def arm(address: str, *, constrained: bool) -> Arm:
-    """The arm of an address, with the limits that chat has for its model.
+    """The arm of an address, with the limits and the sampling that chat has for its model.
 
     An adapter of the bundled model is held as `mini` is, which is what it would become.
     """
     address = resolve(address)
-    limits = SMALL if on_bundled(address) else Limits()
-    return Arm(identity(address), limits if constrained else None)
+    chat = suited(address)
+    return Arm(identity(address), chat.limits if constrained else None, chat.sampling)
 
 
 def identity(address: str) -> str:
@@ -141,7 +145,7 @@ async def play(
     began, done = time.monotonic(), 0
     rows: list[Replied] = []
     for place in places:
-        asked = await _prompt(model, place)
+        asked = await _prompt(model, place, how.sampling.max_tokens)
         for seed in seeds:
             row = log.find(place, seed, how)
             if row is None:
@@ -157,8 +161,8 @@ async def play(
     return rows
 
 
-async def _prompt(model: Model, place: Place) -> Prompt:
-    """What chat sends, without its oldest exchanges where it and the reply do not fit."""
+async def _prompt(model: Model, place: Place, reserve: int) -> Prompt:
+    """What chat sends, without its oldest exchanges where it and `reserve` tokens of reply do not fit."""
     begun = place.beginning if model.prefills else ""
     exchanges = sum(message.role == "assistant" for message in place.context)
 
@@ -167,7 +171,7 @@ async def _prompt(model: Model, place: Place) -> Prompt:
         bare = place.context[:1] if dropped > exchanges else without_oldest(place.context, dropped)
         return await model.count([*bare, *([Message("user", "")] if len(bare) == 1 else [])], begun)
 
-    dropped, room = 0, (model.context or 0) - SAMPLING.max_tokens
+    dropped, room = 0, (model.context or 0) - reserve
     if model.context is not None and (await count(0) or 0) > room:
         dropped = await cut_point(count, exchanges + 1, room)
     messages = without_oldest(place.context, dropped)
@@ -179,7 +183,7 @@ async def _reply(model: Model, place: Place, asked: Prompt, seed: int, how: Arm)
     began = time.monotonic()
     stream = model.stream(
         asked.messages,
-        replace(SAMPLING, seed=seed),
+        replace(how.sampling, seed=seed),
         prefill=asked.prefill,
         constraint=constraint,
         call_id=f"{place.sample.id}/{seed}",
@@ -200,6 +204,7 @@ async def _reply(model: Model, place: Place, asked: Prompt, seed: int, how: Arm)
         prompt=asked.sha,
         model=how.model,
         constrained=how.limits is not None,
+        temperature=how.sampling.temperature,
     )
 
 
