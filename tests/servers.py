@@ -4,7 +4,7 @@
         model = Endpoint(server.url)
 
 Each chat or completion request gets the next act; the last one repeats. With kind "vllm" or "llamacpp" it
-tokenises (one id a character) and obeys the forced beginning of a grammar.
+tokenises (one id a character, and one for a whole name in CONTROLS) and obeys the forced beginning of a grammar.
 """
 
 from __future__ import annotations
@@ -18,6 +18,18 @@ from types import TracebackType
 from typing import Any, Self
 
 Act = Callable[["Handler"], None]
+
+CONTROLS = ("<|im_start|>", "<|im_end|>", "</s>", "[INST]", "[/INST]")
+FIRST_CONTROL = 0x110000
+"""Ids from here on are control tokens'; smaller ones are characters."""
+
+
+def ids_of(text: str) -> list[int]:
+    """How the server tokenises: like most, it reads control tokens wherever their names stand."""
+    ids: list[int] = []
+    for part in re.split("(" + "|".join(map(re.escape, CONTROLS)) + ")", text):
+        ids += [FIRST_CONTROL + CONTROLS.index(part)] if part in CONTROLS else map(ord, part)
+    return ids
 
 
 def say(*pieces: str, finish: str | None = "stop", echo: bool = False, tokens: int = 7) -> Act:
@@ -94,6 +106,7 @@ class FaultServer:
         self.models = models
         self.key = key
         self.window = 4000
+        self.turn = "[{role}]{content}"
         self.tokenizes = kind in ("vllm", "llamacpp")
         self.bodies: list[dict[str, Any]] = []
         self.paths: list[str] = []
@@ -120,6 +133,7 @@ class FaultServer:
 class _Http(ThreadingHTTPServer):
     daemon_threads = True
     block_on_close = False
+    request_queue_size = 128  # of connections that come at the same time; with five, a busy machine drops some
     told: FaultServer
 
     def __init__(self, *args: Any) -> None:
@@ -156,8 +170,7 @@ class Handler(BaseHTTPRequestHandler):
             told.bodies.append(self.body)
             told.next()(self)
         elif told.tokenizes and self.path == "/tokenize":
-            text = self.body.get("content", self.body.get("prompt"))
-            self.answer({"tokens": [ord(letter) for letter in (self.rendered() if text is None else text)]})
+            self.answer({"tokens": self.tokens()})
         elif told.tokenizes and self.path == "/apply-template":
             self.answer({"prompt": self.rendered()})
         else:
@@ -175,7 +188,16 @@ class Handler(BaseHTTPRequestHandler):
 
     def rendered(self) -> str:
         """Messages as this server's chat template writes them."""
-        return "".join(f"[{row['role']}]{row['content']}" for row in self.body["messages"]) + "[assistant]"
+        turn = self.server.told.turn
+        opening = turn[: turn.index("{content}")].format(role="assistant")
+        return "".join(turn.format(**row) for row in self.body["messages"]) + opening
+
+    def tokens(self) -> list[int]:
+        """Ids of what was asked for: llama.cpp takes a text or a list of texts, vLLM a text or messages."""
+        if self.server.told.kind == "vllm":
+            return ids_of(self.body["prompt"] if "prompt" in self.body else self.rendered())
+        content = self.body["content"]
+        return [one for part in ([content] if isinstance(content, str) else content) for one in ids_of(part)]
 
     def forced(self) -> str:
         """The literal with which a grammar in the body makes every reply begin."""

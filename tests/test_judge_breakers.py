@@ -367,6 +367,23 @@ class TestBorrowedDiction:
         assert found
         assert all(one.bad.endswith("Sit down, Rusk.") for one in found)
 
+    @pytest.mark.parametrize(
+        ("at", "theirs", "mine", "now"),
+        [
+            # The same form is no manner, and one that the speaker has as well is none of the other's alone.
+            (4, "Good evening, Captain Rusk.", "You, Captain Rusk?", "Sit down, Captain Rusk."),
+            (3, "Good evening, Miss Hartley.", "Hartley! Hartley, or Miss Hartley.", "Sit, Hartley. Do, Miss Hartley."),
+            # A longer word is no form of a name.
+            (4, "Good evening, Captain.", "You, Rusk?", "The Ruskins sit down."),
+        ],
+    )
+    def test_nobody_is_called_otherwise_without_need(self, at: int, theirs: str, mine: str, now: str) -> None:
+        here = place("port", at)
+        said = Turn("Mr. Doyle", (Segment(Kind.SPEECH, theirs),))
+        own = Turn(here.speaker, (Segment(Kind.SPEECH, mine),))
+        here = with_turn(replace(here, turns=(said, own), ahead=(), apart=()), (Kind.SPEECH, now))
+        assert not [one for seed in range(9) if (one := borrowed_diction(here, 1, Random(seed)))]
+
     def test_one_without_a_manner_lends_none(self) -> None:
         at = with_turn(place("canteen", 1), (Kind.SPEECH, "Danke."))
         assert borrowed_diction(at, 1, Random(1)) is None

@@ -118,7 +118,12 @@ def hostile() -> tuple[str, ...]:
 
 def expected(at: Case, reply: str) -> str:
     """What may stand under a candidate's margin, made without the prompt."""
-    return quoted(disarmed(at.shown(reply)), "")
+    return in_language(at.scene.language, reply)
+
+
+@cache
+def in_language(language: str, reply: str) -> str:
+    return quoted(disarmed(case(language=language).shown(reply)), "")
 
 
 def liking(a: str, b: str) -> int:

@@ -39,6 +39,13 @@ def test_a_new_prompt_begins_with_the_easiest_text_there_is(ladder: Ladder, tmp_
     )
 
 
+def test_a52_the_reference_is_a_sample_stored_once_whatever_is_said_of_it(ladder: Ladder) -> None:
+    for sample in ("of this step", "of the next step"):
+        found = ladder.reference("p", {Rung.SFT: sample})
+        assert found == Reference(Rung.SFT, sample), "the model's sample of today, told as what it is"
+        ladder.visit("p", {Rung.SFT: sample}, Visit(Rung.SFT, 2, 4))
+
+
 def test_two_visits_that_win_climb_and_one_does_not(ladder: Ladder) -> None:
     assert visit(ladder, Rung.SFT, WON) is Rung.SFT
     assert ladder.reference("p", TEXTS) == Reference(Rung.SFT, "sampled")

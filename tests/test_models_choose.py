@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+import threading
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from itertools import takewhile
@@ -133,6 +134,7 @@ def embedded(engine: Engine, context: int = 100) -> Embedded:
     model = object.__new__(Embedded)
     model.address, model.context = "toy.gguf", context
     model._server, model._running, model._worker = engine, set(), ThreadPoolExecutor(max_workers=1)
+    model._asking = threading.Lock()
     model._ids = lambda text, control=False: tuple(map(ord, text))  # type: ignore[assignment]
     model._prompt = lambda messages: [5, 6]  # type: ignore[assignment,method-assign,misc]
     return model

@@ -21,6 +21,7 @@ from typing import Literal, TypeVar
 from pydantic import Field, ValidationError
 
 from her.errors import InputError, StorageError
+from her.judge.case import quoted
 from her.judge.compare import DRAWN, Judge, Judging, Orders
 from her.judge.dialects import named
 from her.judge.dialects.dialect import STAGE, Dialect
@@ -284,16 +285,21 @@ def compare_pairs(options: CompareOptions) -> Told:
 
 def _line(row: JudgedRow) -> str:
     if row.winner is None:
-        return f"{row.id}: no verdict ({row.reason}: {row.verdict.detail})".replace("\n", " ")
+        return _harmless(f"{row.id}: no verdict ({row.reason}: {row.verdict.detail})")
     orders = "" if row.verdict.consistent else ", the two orders disagree"
-    return f"{row.id}: {row.winner} ({row.verdict.margin:+.2g}{orders})"
+    return _harmless(f"{row.id}: {row.winner} ({row.verdict.margin:+.2g}{orders})")
 
 
 def _findings(row: JudgedRow) -> list[str]:
     return [
-        " ".join(f"  {one.principle}{' (veto)' * one.negative}: {one.winner} · {one.first} · {one.second}".split("\n"))
+        _harmless(f"  {one.principle}{' (veto)' * one.negative}: {one.winner} · {one.first} · {one.second}")
         for one in row.verdict.findings
     ]
+
+
+def _harmless(told: str) -> str:
+    """One line of it. Words of pairs and judges stand in it; they must not steer the terminal."""
+    return quoted(told, "").replace("\n", " ")
 
 
 def read_pairs(paths: Sequence[Path]) -> Iterator[Pair]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, lru_cache
 
 from her.markup import parse, render
 from her.scene import Scene
@@ -44,13 +44,18 @@ class Case:
 
     def read(self, reply: str) -> Parsed:
         """A candidate as the parser has it, its plan taken off; an unclosed plan takes all that follows with it."""
-        cast = {*self.scene.names, ENVIRONMENT} - {self.speaker}
-        parsed = parse(reply, speaker=self.speaker, cast=cast, plan=True)
-        return replace(parsed, turn=parsed.turn.without(Kind.SYSTEM_THINKING))
+        return _read(reply, self.speaker, frozenset({*self.scene.names, ENVIRONMENT} - {self.speaker}))
 
     def shown(self, reply: str) -> str:
         """A candidate's turn in tags, without plan and name."""
         return render(self.read(reply).turn)
+
+
+# A candidate is read for the question and for the answer, in both orders; many cases are under way at once.
+@lru_cache(maxsize=256)
+def _read(reply: str, speaker: str, cast: frozenset[str]) -> Parsed:
+    parsed = parse(reply, speaker=speaker, cast=cast, plan=True)
+    return replace(parsed, turn=parsed.turn.without(Kind.SYSTEM_THINKING))
 
 
 def quoted(text: str, margin: str, most: int = LONGEST) -> str:

@@ -2,6 +2,7 @@
 
 Where the server renders and tokenises (llama.cpp, vLLM), prompt and prefill go to it as token ids: prefill is then
 exact, and no reasoning parser of the server touches the text. Elsewhere they go as chat messages.
+Names of control tokens in contents and prefill go cut in two, or in look-alikes, so that none counts (`template`).
 Knows how to ask (`servers`) and whom (`wire`); refuses to know what the text means.
 """
 
@@ -228,9 +229,9 @@ class Endpoint(Model):
             rows, lead = plain(messages), _Lead("")
             body |= server.chat
             if prefill and server.continues is not None:
-                rows.append({"role": "assistant", "content": prefill})
+                rows += plain([Message("assistant", prefill)])
                 body |= server.continues
-                lead = _Lead(prefill)
+                lead = _Lead(rows[-1]["content"])
             return _Ask("/chat/completions", body | {"messages": rows} | server.constrain(constraint), lead)
         ids = await self._tokens.prompt(messages)
         # A schema cannot be made to begin with other text, so there the whole prefill is given.
@@ -268,7 +269,7 @@ class Endpoint(Model):
         server = self._server or HOSTED
         rows, body = plain(messages), {"logprobs": True, "top_logprobs": HOSTED_MOST, **server.chat}
         if prefill and server.continues is not None:
-            rows.append({"role": "assistant", "content": prefill})
+            rows += plain([Message("assistant", prefill)])
             body |= server.continues
         told = await self._first("/chat/completions", body | {"messages": rows}, by_text)
         if not told:

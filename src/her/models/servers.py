@@ -1,6 +1,7 @@
 """What each kind of OpenAI-compatible server has to be asked, in one table.
 
-Knows request bodies and the two ways to tokens; refuses to know connections, retries and replies.
+Knows request bodies, the two ways to tokens, and that servers read control tokens inside of contents: no name of one
+goes out whole. Refuses to know connections, retries and replies.
 Sources: vLLM docs `features/structured_outputs` (0.12 and later) and `vllm/entrypoints/openai`, SGLang
 `srt/entrypoints/openai/protocol.py`, llama.cpp `tools/server/README.md`. llama.cpp was checked by running it.
 """
@@ -15,6 +16,7 @@ from urllib.parse import urlsplit, urlunsplit
 
 from her.errors import BadAnswer, InputError
 from her.models.base import Constraint, Finish, Message, Sampling, Usage
+from her.models.template import CUT, cut, disarmed
 
 Body = dict[str, Any]
 Post = Callable[[str, Body], Awaitable[Any]]
@@ -41,11 +43,11 @@ class Tokens:
         self.model = model
 
     async def prompt(self, messages: Sequence[Message]) -> list[int]:
-        """Ids of the rendered prompt, open for the reply."""
+        """Ids of the rendered prompt, open for the reply; all control tokens in it are the template's."""
         raise NotImplementedError
 
     async def text(self, text: str) -> list[int]:
-        """Ids of a text as it stands inside a prompt: nothing is added before or after it."""
+        """Ids of a text as it stands inside a prompt: nothing is added, and it holds no control tokens."""
         raise NotImplementedError
 
     async def ask(self, path: str, body: Body) -> Any:
@@ -58,29 +60,45 @@ class Tokens:
 
 
 class VllmTokens(Tokens):
-    """vLLM: `/tokenize` takes messages or a text."""
+    """vLLM: `/tokenize` takes messages or a text.
+
+    It renders and tokenises together, and cannot be told to read names of control tokens as characters
+    (vllm-project/vllm#11691, closed), so they go there in look-alikes.
+    """
 
     async def prompt(self, messages: Sequence[Message]) -> list[int]:
-        """One request: vLLM renders and tokenises together."""
+        """One request."""
         body = {"model": self.model, "messages": plain(messages), "add_generation_prompt": True, **NO_THINKING}
         return list(await self.ask("/tokenize", body))
 
     async def text(self, text: str) -> list[int]:
         """One request, without special tokens."""
-        return list(await self.ask("/tokenize", {"model": self.model, "prompt": text, "add_special_tokens": False}))
+        body = {"model": self.model, "prompt": disarmed(text), "add_special_tokens": False}
+        return list(await self.ask("/tokenize", body))
 
 
 class LlamaCppTokens(Tokens):
-    """llama.cpp: `/apply-template` renders, `/tokenize` tokenises."""
+    """llama.cpp: `/apply-template` renders, `/tokenize` tokenises.
+
+    The latter takes a list of strings and tokenises each by itself (`tokenize_mixed` in its server), so that a name
+    of a control token, cut in two, stays the characters it is. `parse_special` false would not do: servers before
+    July 2025 do not know it (ggml-org/llama.cpp#14783), and tokens that a model's makers added count all the same
+    (#26309).
+    """
 
     async def prompt(self, messages: Sequence[Message]) -> list[int]:
         """Two requests; the template leaves out the beginning-of-text token and `add_special` puts it back."""
-        text = await self.ask("/apply-template", {"messages": plain(messages), **NO_THINKING})
-        return list(await self.ask("/tokenize", {"content": text, "add_special": True, "parse_special": True}))
+        text = await self.ask("/apply-template", {"messages": plain(messages, cut), **NO_THINKING})
+        return await self._ids(text, first=True)
 
     async def text(self, text: str) -> list[int]:
         """One request, without special tokens."""
-        return list(await self.ask("/tokenize", {"content": text, "add_special": False, "parse_special": True}))
+        return await self._ids(cut(text), first=False)
+
+    async def _ids(self, text: str, *, first: bool) -> list[int]:
+        whole, *more = text.split(CUT)
+        body = {"content": [whole, *more] if more else whole, "add_special": first, "parse_special": True}
+        return list(await self.ask("/tokenize", body))
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,9 +195,9 @@ class Card:
         return cls(names, SERVERS.get(str(entry.get("owned_by")), HOSTED), window if isinstance(window, int) else None)
 
 
-def plain(messages: Sequence[Message]) -> list[dict[str, str]]:
-    """Messages as the protocol writes them."""
-    return [{"role": message.role, "content": message.content} for message in messages]
+def plain(messages: Sequence[Message], safe: Callable[[str], str] = disarmed) -> list[dict[str, str]]:
+    """Messages as the protocol writes them, `safe` applied to their contents."""
+    return [{"role": message.role, "content": safe(message.content)} for message in messages]
 
 
 def base_of(url: str) -> tuple[str, str]:

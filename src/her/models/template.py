@@ -1,7 +1,9 @@
-"""Chat templates kept apart from what people write: a template sees marks where contents stand.
+"""Chat templates kept apart from what people write, so that nobody can type a control token.
 
-So a name of a control token that somebody types stays the characters it is, while ordinary contents are tokenised
-together with the template, as training rows are.
+Where the tokenizer can be told what counts, a template sees marks in place of contents: a name of a control token
+stays the characters it is, while ordinary contents are tokenised together with the template, as training rows are.
+Where it cannot, such names are known by their look, and cut in two or written in look-alikes.
+Knows how control tokens are named; refuses to know what a text means.
 """
 
 from __future__ import annotations
@@ -15,6 +17,23 @@ from her.models.base import Message
 
 _MARK = "\ue000{}\ue001"  # private use: no content that a person writes holds it
 _MARKS = re.compile("\ue000(\\d+)\ue001")
+
+CUT = "\ufdd0"
+"""What `cut` puts into names: one of the characters that Unicode keeps for the inside of programs."""
+_NAMES = re.compile(
+    r"""<[|｜][^<>‹›\s]{0,64}> | <[^<>‹›\s]{0,64}[|｜]>  # <|im_end|>, <｜User｜>, <|channel>, <channel|>
+    | \[\|[^\[\]⟦⟧\s]{0,64}\|\]                       # [|endofturn|]
+    | </?(?i: s | bo[st] | eo[acdhpst] | sop | pad | unk | mask | sep | cls | (?:start|end)_of_\w{1,20} | \w{1,20}_token
+        | seed:\w{1,20} | (?:unused|reserved_|extra_id_)\d{1,6} )>     # </s>, <end_of_turn>, <BOS_TOKEN>, <unused7>
+    | \[/?(?: INST | SYSTEM_PROMPT | AVAILABLE_TOOLS | TOOL_(?:CALLS|RESULTS|CONTENT) | IMG | [gs]?MASK | CLS | SEP
+        | PAD | UNK | BOS | EO[ST] )\]                # [/INST], [gMASK]
+    | \[e~\[ | \]~!?b[\[\]]                          # MiniMax's: the end of a turn, its beginning
+    """,
+    re.VERBOSE,
+)
+"""Names of control tokens as chat models have them. None is an ordinary tag such as `<think>` or `<b>`, which our own
+prompts may hold."""
+_LOOK_ALIKES = str.maketrans("<>[]|｜", "‹›⟦⟧¦¦")
 
 
 class Tokenizer(Protocol):
@@ -56,3 +75,18 @@ def prompt_ids(
             ids += [*tokenize(run, control=True, first=not ids), *tokenize(content, control=False)]
             run = following
     return [*ids, *tokenize(run, control=True, first=not ids)], run
+
+
+def cut(text: str) -> str:
+    """The text with a CUT inside of every name of a control token: what stands between two of them holds none."""
+    return _NAMES.sub(lambda found: re.sub(r"[<\[\]]", rf"\g<0>{CUT}", found[0]), text)
+
+
+def disarmed(text: str) -> str:
+    """The text, as long as it was, with every name of a control token in look-alikes: `‹¦im_end¦›`, `⟦INST⟧`."""
+    return _NAMES.sub(lambda found: look_alike(found[0]), text)
+
+
+def look_alike(name: str) -> str:
+    """A name or a tag, as long as it was, in characters that no tokenizer reads as one."""
+    return name.translate(_LOOK_ALIKES)

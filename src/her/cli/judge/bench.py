@@ -22,7 +22,7 @@ def judge_bench(
     ],
     pairs: Annotated[
         list[Path] | None,
-        typer.Argument(metavar="[PAIRS…]", help="Pairs of HER, or JudgeBench, RewardBench, RoleRMBench files."),
+        typer.Argument(metavar="PAIRS", help="Pairs of HER, or JudgeBench, RewardBench, RoleRMBench files."),
     ] = None,
     form: Form = "written",
     dialect: Dialect = "ours",

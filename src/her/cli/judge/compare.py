@@ -8,12 +8,24 @@ from typing import Annotated, Literal
 import typer
 
 from her.cli.flags import Json
-from her.cli.judge.app import ABOVE_RATE, Concurrency, Dialect, Form, Judging, Key, Principles, Seed, TieBand, judge_app
+from her.cli.judge.app import (
+    ABOVE_RATE,
+    Concurrency,
+    Dialect,
+    Form,
+    Judging,
+    Key,
+    MaxUnscored,
+    Principles,
+    Seed,
+    TieBand,
+    judge_app,
+)
 
 
 @judge_app.command("compare")
 def judge_compare(
-    pairs: Annotated[list[Path], typer.Argument(metavar="FILE|PAIRS…", help="Pairs: .jsonl, or one as .json.")],
+    pairs: Annotated[list[Path], typer.Argument(metavar="PAIRS", help="Pairs: .jsonl, or one as .json.")],
     out: Annotated[
         Path | None,
         typer.Option("--out", metavar="DIR", help="Where rows and journal go; the same command again goes on there."),
@@ -33,12 +45,10 @@ def judge_compare(
     tie_band: TieBand = 0.0,
     principles: Principles = None,
     concurrency: Concurrency = None,
-    max_unscored: Annotated[
-        float, typer.Option(metavar="SHARE", min=0, max=1, help="Where more have no verdict, the exit code is 3.")
-    ] = 0.05,
+    max_unscored: MaxUnscored = 0.05,
     as_json: Json = False,
 ) -> None:
-    """Say which of two turns is better, pair by pair, in both orders.
+    """Say which of two turns is better, pair by pair.
 
     However a run with --out ended, the same command goes on where it was.
     """
@@ -65,6 +75,7 @@ def judge_rank(
     seed: Seed = 0,
     tie_band: TieBand = 0.0,
     principles: Principles = None,
+    max_unscored: MaxUnscored = 0.05,
     as_json: Json = False,
 ) -> None:
     """Put several turns for one place in order, the best first."""
@@ -75,3 +86,5 @@ def judge_rank(
     how = How(form, dialect, "given", seed=seed, tie_band=tie_band, principles=principles)
     told = rank_file(RankOptions(file, how, judge, key, rings))
     typer.echo(told.json if as_json else told.text)
+    if told.unscored > max_unscored:
+        raise typer.Exit(ABOVE_RATE)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import sys
 from collections.abc import Sequence
@@ -26,7 +25,7 @@ def judge_data(
         Path, typer.Option("--out", metavar="DIR", help="Where everything goes: a new folder, or that of the run.")
     ],
     contexts: Annotated[
-        Path | None, typer.Argument(metavar="[DATA]", help="A data set of `her synth`: its places are compared at.")
+        Path | None, typer.Argument(metavar="DATA", help="A data set of `her synth`: its places are compared at.")
     ] = None,
     model: Annotated[
         list[str] | None, typer.Option("--model", metavar="ADDRESS", help="Whose candidates are compared (repeat).")
@@ -95,6 +94,7 @@ def judge_data(
 
     Candidates are drawn, paired, labelled and balanced. However a run ended, the same command goes on where it was.
     """
+    import asyncio
     from contextlib import AsyncExitStack
 
     from her.judge.batch import How
@@ -160,7 +160,7 @@ def _told(scene: Scene, name: str, turns: Sequence[Turn]) -> tuple[Message, ...]
 @judge_app.command("label")
 def judge_label(
     pairs: Annotated[
-        list[Path], typer.Argument(metavar="PAIRS…", help="Files of pairs, such as pairs.jsonl of `her judge data`.")
+        list[Path], typer.Argument(metavar="PAIRS", help="Files of pairs, such as pairs.jsonl of `her judge data`.")
     ],
     reader: Annotated[
         str | None, typer.Option("--as", metavar="NAME", help="Who reads; default: only tell how far all agree.")

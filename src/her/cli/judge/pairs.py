@@ -22,7 +22,7 @@ def judge_pairs(
     ] = "all",
     samples: Annotated[
         list[Path] | None,
-        typer.Option("--samples", metavar="FILE", help="Candidates of a model that her judge data drew (repeat)."),
+        typer.Option("--samples", metavar="FILE", help="Candidates of a model that `her judge data` drew (repeat)."),
     ] = None,
     limit: Annotated[
         int | None,
@@ -32,7 +32,10 @@ def judge_pairs(
     seed: Seed = 0,
     as_json: Json = False,
 ) -> None:
-    """Make pairs whose answer is known: turns broken, edited to no effect, and the same edits where they do no harm."""
+    """Make pairs whose answer is known.
+
+    Turns are broken, edited to no effect, and edited the same way where it does no harm.
+    """
     import random
     from collections import Counter
 

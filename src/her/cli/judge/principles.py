@@ -63,7 +63,7 @@ def judge_principles(
 
 @judge_app.command("induce")
 def judge_induce(
-    pairs: Annotated[list[Path], typer.Argument(metavar="PAIRS...", help="Files of pairs, JSON lines.")],
+    pairs: Annotated[list[Path], typer.Argument(metavar="PAIRS", help="Files of pairs, JSON lines.")],
     out: Annotated[Path, typer.Option("--out", metavar="DIR", help="A new folder, or that of the run to go on with.")],
     model: Annotated[
         str | None, typer.Option(metavar="ADDRESS", help="The teacher: mini, FILE.gguf, hf:…, http://…, replay:FILE.")

@@ -230,13 +230,21 @@ def _sentence(place: Place, name: str, rng: Random) -> Changed:
 
 
 def _called_as(place: Place, name: str, rng: Random) -> Changed:
-    """A third called by the name that another has for them."""
+    """A third called by the name that another has for them, and the speaker never."""
+    edge = ("", "") if place.language == "zh" else (r"(?<!\w)", r"(?!\w)")
+    own = _all_of(place, place.speaker)
     for third in (one for one in place.scene.names if one not in (name, place.speaker)):
-        mine, theirs = (address(third, _all_of(place, one)) for one in (place.speaker, name))
-        said = [one for one in sentences_of(place.turn, Kind.SPEECH) if mine and mine in one.text]
-        if said and theirs and theirs not in _all_of(place, place.speaker).replace(mine, ""):
+        mine, theirs = address(third, own), address(third, _all_of(place, name))
+        if not mine or not theirs or mine == theirs:
+            continue
+        called = re.compile(re.escape(mine).join(edge))
+        # One form may stand inside the other, as "Doyle" does in "Mr. Doyle".
+        if theirs in (called.sub("", own) if theirs in mine else own):
+            continue
+        said = [one for one in sentences_of(place.turn, Kind.SPEECH) if called.search(one.text)]
+        if said:
             one = rng.choice(said)
-            return f"called-{theirs}", swapped(place.turn, one, one.text.replace(mine, theirs)), None
+            return f"called-{theirs}", swapped(place.turn, one, theirs.join(called.split(one.text))), None
     return None
 
 

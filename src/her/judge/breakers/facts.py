@@ -138,8 +138,8 @@ def stated(place: Place) -> Iterator[tuple[str, str]]:
     for name in place.scene.names:
         yield from (("trade", trade) for _, trade in _trade_of(place, name))
         title, _, rest = place.called(name).rpartition(" ")
-        kind = "family" if title else place.pronoun(name)
-        yield from [(f"name-{kind}", rest)] if kind and rest else []
+        called = "family" if title else place.pronoun(name)
+        yield from [(f"name-{called}", rest)] if called and rest else []
 
 
 def _numbers(place: Place, rng: Random) -> Iterator[Fact]:

@@ -9,6 +9,7 @@ import re
 
 from her.judge.case import LONGEST, Case, quoted
 from her.markup import notation, parse, render
+from her.models import template
 from her.prompts import prompt, prompt_hash
 from her.turn import FaultKind, Kind, Parsed, Turn
 
@@ -24,18 +25,17 @@ _NOTES = {
 }
 """Faults of form that a judge is told of; those of plans are none of its business."""
 _MARKS = frozenset(mark for name, mark in notation().items() if not name.startswith("plan"))
-_BRACKETED = "INST|SYSTEM_PROMPT|AVAILABLE_TOOLS|TOOL_(?:CALLS|RESULTS|CONTENT)|IMG|[gs]?MASK|CLS|SEP|PAD|UNK"
-_CONTROL = re.compile(rf"<[|｜][^<>\n]{{0,64}}[|｜]>|</?[\w-]{{1,40}}>|\[/?(?:{_BRACKETED})\]")
-"""What tokenizers of chat models take for control tokens when they are let: `<|im_end|>`, `</s>`, `[INST]`."""
-_LOOK_ALIKES = str.maketrans("<>[]|｜", "‹›⟦⟧¦¦")
+_TAGS = re.compile(r"</?[\w-]{1,40}>")
 
 
 def disarmed(text: str) -> str:
     """The text with names of control tokens, and tags that are not a turn's, written in look-alikes.
 
-    A server that tokenises whole prompts would otherwise end a message where a candidate says so (`docs/judge.md`).
+    Tags too, since some models have control tokens of any such name, and since a case is quoted between marks of our
+    own; whatever the server, a judge is shown the same (`docs/judge.md`).
     """
-    return _CONTROL.sub(lambda found: found[0] if found[0] in _MARKS else found[0].translate(_LOOK_ALIKES), text)
+    tags = _TAGS.sub(lambda found: found[0] if found[0] in _MARKS else template.look_alike(found[0]), text)
+    return template.disarmed(tags)
 
 
 def block(text: str, margin: str, most: int = LONGEST) -> str:
