@@ -323,10 +323,11 @@ async def test_both_backends_weigh_the_bundled_model_s_options_alike(mini: Embed
 
     other = Transformers(f"hf:{hf_folder}")
     for prefill, names in (("The letter:", [" A", " B"]), ("", ["A", "B", "Neither of them"]), ("更好：", ["A", "乙"])):
-        one, two = (await model.choose(ASK, names, prefill=prefill) for model in (mini, other))
+        one, two = [await model.choose(ASK, names, prefill=prefill) for model in (mini, other)]
         assert one is not None and two is not None
         for name in names:
-            assert one[name] == pytest.approx(two[name], abs=0.3), (prefill, name)
+            # The engine rounds what it multiplies four-bit weights with: some tenths of a nat a token.
+            assert one[name] == pytest.approx(two[name], abs=0.15 * (1 + len(name.split()))), (prefill, name)
     await other.close()
 
 
