@@ -597,11 +597,12 @@ def test_two_processes_take_the_step_that_one_takes(place: Place) -> None:
     recipe = place.recipe("ranks", **ONE_STEP | {"epochs": 2.0}, trees_per_step=trees)
     argv = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", "-m", "her", "train", "sft"]
     two = subprocess.run(
-        [*argv, str(recipe), "--out", str(place.path / "ranks")],
+        [*argv, str(recipe), "--out", str(place.path / "ranks"), "--json"],
         capture_output=True, text=True, check=False, env={**os.environ, "OMP_NUM_THREADS": "1"},
     )  # fmt: skip
     assert two.returncode == 0, two.stderr
     assert two.stderr.count("more held out") == 1, "one of them speaks"
+    assert json.loads(two.stdout)["ranks"] == 2
     one = place.train("rank", **ONE_STEP | {"epochs": 2.0}, trees_per_step=trees)
     for ours, theirs in zip(log(place.path / "ranks"), log(one), strict=True):
         assert ours == {key: pytest.approx(value, rel=1e-5) for key, value in theirs.items()}

@@ -30,10 +30,10 @@ def train_sft(
 
     However a run ended, the same command goes on at its last checkpoint.
     """
-    from her.train.sft import sft
+    from her.train.sft import is_first, sft
 
     budget = sft(recipe, out, told=lambda line: typer.echo(line, err=True), dry=dry_run, seed=seed)
-    if as_json:
+    if as_json and is_first():
         typer.echo(json.dumps({"out": None if dry_run else str(out), **asdict(budget), "seconds": budget.seconds}))
 
 

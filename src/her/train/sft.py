@@ -58,6 +58,11 @@ class Prepared:
     budget: Budget
 
 
+def is_first() -> bool:
+    """Whether this process is the one of its run, under accelerate, that speaks and writes."""
+    return os.environ.get("RANK", "0") == "0"
+
+
 @quiet()
 def sft(path: Path, out: Path, *, told: Told, dry: bool = False, seed: int | None = None) -> Budget:
     """Trains as the recipe says, into the folder `out`, or goes on where an earlier call ended; gives what it cost.
@@ -65,7 +70,7 @@ def sft(path: Path, out: Path, *, told: Told, dry: bool = False, seed: int | Non
     `told` gets lines for people; `dry` stops after the budget and writes nothing. Raises InputError, ModelError,
     StorageError.
     """
-    first = os.environ.get("RANK", "0") == "0"  # of several processes one speaks and writes
+    first = is_first()
     told = told if first else _mute
     recipe = load_recipe(path)
     if seed is not None:
