@@ -36,8 +36,8 @@ class Limits:
 
 
 SMALL = Limits(plan=48, thought=32, action=32, speech=28, bodies=1)
-"""For a model of a hundred million parameters, which loses its thread after a sentence or two: of 50 replies read blind,
-short ones make sense far more often than long ones (docs/mini.md)."""
+"""For a model of a hundred million parameters, which loses its thread after a sentence or two: read blind, short
+replies make sense more often than long ones (docs/mini.md)."""
 
 _CONTROL = r"\x00-\x08\x0B\x0C\x0E-\x1F\x7F"
 _STOPS = r".!?…。！？\n"
