@@ -92,7 +92,7 @@ def _merged(base: str, revision: str | None, adapter: Path) -> Any:
 
 
 def _base(folder: TrainFolder) -> dict[str, Any]:
-    """The identity of what a run started from; runs of the first days wrote down a path instead."""
+    """The identity of what a run started from; earlier runs wrote down a path instead."""
     facts = folder.facts()
     base = facts["base"]
     return base if isinstance(base, dict) else identity(facts["model"])
