@@ -6,8 +6,11 @@
 Fifty prompts of datasets/her-scenes, half of them from scenes that nothing was learnt from, two or three of one
 character in each scene. Under each stand five replies in an order of their own: of mini, of the untuned model, of
 another model, the author's turn, and mini's reply to another of that character's prompts in the scene, which is how
-good a reply looks that answers something else. Models are held to chat's grammar. Readers see what is heard and seen,
-no thoughts, and mark each reply: in character, in the scene, answers what was said. A killed `make` goes on.
+good a reply looks that answers something else. All models are held to the grammar and temperature that chat has for
+mini. The sheet comes in parts, each for readers of its own, with one prompt of a scene in each: a later prompt tells
+what the author had said at an earlier one. Readers see what is heard and seen, no thoughts, and mark each reply: in
+character, in the scene, answers what was said. A reading is that of one reader for each part, one after the other. A
+killed `make` goes on.
 
 A reading has a line a reply: {"prompt": 1, "reply": "A", "in_character": true, "in_scene": true, "answers": false}
 """
@@ -21,17 +24,17 @@ import statistics
 import sys
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from her.checks.intervals import interval
 from her.errors import InputError
 from her.markup import Style, render
-from her.models.address import open_model
+from her.models.address import DEFAULT, open_model
 from her.rows.files import Writer, read_rows
 from her.rows.record import Record
 from her.train.measure.places import Place, held_out
-from her.train.measure.replies import ReplyLog, arm, play
+from her.train.measure.replies import ReplyLog, arm, identity, play
 from her.turn import PRIVATE, Turn
 
 DATA = Path(__file__).resolve().parents[1] / "datasets" / "her-scenes"
@@ -47,9 +50,10 @@ LEAST_GOLD, MOST_SHUFFLED = 0.9, 0.2
 
 @dataclass(frozen=True)
 class Prompt:
-    """A numbered prompt; `elsewhere` is another place of its character and scene."""
+    """A numbered prompt; `elsewhere` is another place of its character and scene, `part` where on the sheet it is."""
 
     number: int
+    part: int
     seen: bool
     place: Place
     elsewhere: Place
@@ -125,8 +129,11 @@ def make_sheet(out: Path, addresses: dict[str, str]) -> None:
     with Writer(out / "replies.jsonl") as file:
         for row in shown:
             file.write(row)
-    (out / "sheet.md").write_text("\n".join(sheet(prompts, shown)), encoding="utf-8")
-    print(f"{out / 'sheet.md'}: {len(prompts)} prompts, {len(shown)} replies")
+    for part in sorted({prompt.part for prompt in prompts}):
+        asked = [prompt for prompt in prompts if prompt.part == part]
+        path = out / f"sheet-{part}.md"
+        path.write_text("\n".join(sheet(asked, shown)), encoding="utf-8")
+        print(f"{path}: {len(asked)} prompts")
 
 
 def chosen(split: str, *, seen: bool, first: int, rng: random.Random) -> Iterator[Prompt]:
@@ -141,8 +148,8 @@ def chosen(split: str, *, seen: bool, first: int, rng: random.Random) -> Iterato
         turns = rng.choice(fit[scene])
         count = PROMPTS // SCENES + (at < PROMPTS % SCENES)
         places = [turns[round(i * (len(turns) - 1) / (count - 1))] for i in range(count)]
-        for place, elsewhere in zip(places, [*places[1:], places[0]], strict=True):
-            yield Prompt(number, seen, place, elsewhere)
+        for part, (place, elsewhere) in enumerate(zip(places, [*places[1:], places[0]], strict=True), 1):
+            yield Prompt(number, part, seen, place, elsewhere)
             number += 1
 
 
@@ -153,7 +160,7 @@ def replies(journal: Path, address: str, prompts: Sequence[Prompt]) -> dict[str,
     async def asked() -> dict[str, str]:
         model = open_model(address)
         try:
-            log, how = ReplyLog(journal), arm(address, constrained=True)
+            log, how = ReplyLog(journal), replace(arm(DEFAULT, constrained=True), model=identity(address))
             told = lambda line: print(f"{journal.stem}: {line}", file=sys.stderr, flush=True)  # noqa: E731
             return {row.id: row.text for row in await play(model, places, (0,), how, log, told)}
         finally:

@@ -113,7 +113,7 @@ def main() -> None:
     parser.add_argument("--json", type=Path, default=None, help="write everything measured to this file")
     flags = parser.parse_args()
     threads = flags.threads or default_threads()
-    model = Embedded(flags.gguf or pull(), address="mini", threads=threads)
+    model = Embedded(flags.gguf or pull(), address="mini-base", threads=threads)
     speeds = measure(model, flags.repeats, SMALL if flags.limits == "small" else Limits(), flags.max_tokens)
     medians = {arm: statistics.median(s.tokens_per_s for s in speeds if s.arm == arm) for arm in ARMS}
     print(f"{'arm':<8} {'median tok/s':>12} {'lowest':>8} {'highest':>8} {'tokens':>8} {'of raw':>7}")

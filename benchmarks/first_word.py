@@ -186,7 +186,7 @@ def main() -> None:
     gguf = flags.gguf or pull()
     threads = flags.threads or default_threads()
     loaded = load_plain(hf_folder(gguf), threads)
-    model = Embedded(gguf, address="mini", threads=threads)
+    model = Embedded(gguf, address="mini-base", threads=threads)
     waits: list[Wait] = []
     for repeat in range(flags.repeats):
         waits += asyncio.run(ours(model, repeat, flags.turns, flags.max_tokens))

@@ -1,43 +1,70 @@
 """What plans are worth to the smallest model: tuned with plans, without, and not at all, on the same held-out turns.
 
-    python benchmarks/plans_or_not.py --out OUT --frozen FROZEN.gguf --limit 80
+    python benchmarks/plans_or_not.py --out runs/plans --frozen FROZEN.gguf --limit 80 --mini runs/mini
 
 Six runs of `her train sft`, three seeds each of recipes/plans.toml and recipes/no-plans.toml, with the same number of
 learnt tokens; then `her train measure` for each, for the untuned model under the constraint, and for what `--mini`
-names; then one table with the means of the seeds. Everything goes on where it was killed. `--frozen` is a model of
-another family, for context binding; without it that is left out.
+names; then one table. Everything goes on where it was killed, and what was measured with other options, weights or data
+is measured anew. `--frozen` is a model of another family, for context binding; without it that is left out, as without
+`--mini` its column.
+
+A cell is the mean of an arm's runs with its 95 % interval, got by drawing scenes anew, the same for all runs: how far
+that mean would move with other scenes. It does not tell how far it would move with other runs; their range beside it
+does, as far as three can. The last column is the difference of the two means with an interval of the same kind, in
+which scenes that are hard for both arms cancel out.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
+import random
 import statistics
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+
+from her.checks.intervals import Interval, Sums, interval, total
+from her.rows.files import read_rows
+from her.train.measure.figures import FIGURES, Observation, by_scene, columns_of, has, statistic
+from her.train.measure.measure import TURNS, MeasureOptions, measured
+from her.train.measure.table import NONE, between, label, told
 
 ROOT = Path(__file__).resolve().parents[1]
 DATA = ROOT / "datasets" / "her-scenes"
 SEEDS = (0, 1, 2)
+PLANS, NO_PLANS = "plans", "no-plans"
+
+Run = Sequence[Observation]
+"""What was seen of one run's model."""
 
 
 @dataclass(frozen=True)
 class Arm:
-    """A model to be measured: its address, the weights behind it, and how it is asked."""
+    """A model to be measured: its address, the weights behind it, and how it is asked. Those of one `kind` share a
+    column."""
 
+    kind: str
     name: str
     address: str
     weights: str
     plans: bool = True
     constrained: bool = False
 
-    def flags(self) -> list[str]:
-        """The flags of `her train measure`."""
-        asked = ["--plans" if self.plans else "--no-plans", "--constrained" if self.constrained else "--free"]
-        return [self.address, "--weights", self.weights, *asked]
+    def options(self, given: argparse.Namespace) -> MeasureOptions:
+        """What `her train measure` is asked."""
+        return MeasureOptions(
+            self.address,
+            DATA,
+            given.out / "measured" / self.name,
+            plans=self.plans,
+            constrained=self.constrained,
+            limit=given.limit,
+            languages=("en",),
+            weights=self.weights,
+            frozen=given.frozen,
+        )
 
 
 def main() -> None:
@@ -49,54 +76,112 @@ def main() -> None:
     options.add_argument("--mini", type=Path, help="the run of a tuned mini")
     given = options.parse_args()
     for seed in SEEDS:
-        for name in ("plans", "no-plans"):
+        for name in (PLANS, NO_PLANS):
             run = given.out / f"{name}-{seed}"
             if not (run / "adapter.gguf").is_file():
                 her("train", "sft", str(ROOT / "recipes" / f"{name}.toml"), "--out", str(run), "--seed", str(seed))
-    measured = {}
+    found: dict[str, list[Run]] = {}
     for arm in arms(given.out, given.mini):
-        out = given.out / "measured" / arm.name
-        if not (out / "measures.json").is_file():
-            more = ["--frozen", given.frozen] if given.frozen else []
-            more += ["--limit", str(given.limit)] if given.limit else []
-            her("train", "measure", *arm.flags(), "--data", str(DATA), "--languages", "en", "--out", str(out), *more)
-        measured[arm.name] = json.loads((out / "measures.json").read_text("utf-8"))["measures"]
-    print(table(measured))
+        asked = arm.options(given)
+        if measured(asked) is None:
+            her(*command(asked))
+        seen = [each for each in read_rows(asked.out / TURNS, Observation) if not each.gold]
+        found.setdefault(arm.kind, []).append(seen)
+    print(table(found))
 
 
 def arms(out: Path, mini: Path | None) -> Iterator[Arm]:
-    """All models, those of one arm together."""
-    yield Arm("base", "mini-base", "mini-base", constrained=True)
-    for name, plans in (("plans", True), ("no-plans", False)):
+    """All models, those of one kind together."""
+    yield Arm("base (held to the grammar)", "base", "mini-base", "mini-base", constrained=True)
+    for kind in (PLANS, NO_PLANS):
         for seed in SEEDS:
-            run = out / f"{name}-{seed}"
-            yield Arm(run.name, str(run / "adapter.gguf"), str(run), plans=plans)
+            run = out / f"{kind}-{seed}"
+            yield Arm(kind, run.name, str(run / "adapter.gguf"), str(run), plans=kind == PLANS)
     if mini:
-        yield Arm("mini", str(mini / "adapter.gguf"), str(mini))
+        yield Arm("mini", "mini", str(mini / "adapter.gguf"), str(mini))
+
+
+def command(asked: MeasureOptions) -> list[str]:
+    """The command that measures so."""
+    flags = ["--plans" if asked.plans else "--no-plans", "--constrained" if asked.constrained else "--free"]
+    named = {
+        "data": asked.data,
+        "out": asked.out,
+        "weights": asked.weights,
+        "languages": ",".join(asked.languages),
+        "limit": asked.limit,
+        "frozen": asked.frozen,
+    }
+    pairs = [(f"--{name}", str(value)) for name, value in named.items() if value is not None]
+    return ["train", "measure", asked.address, *flags, *(word for pair in pairs for word in pair)]
 
 
 def her(*words: str) -> None:
-    """Runs a command of HER, and ends where it fails."""
+    """Runs a command of HER, all that it says on stderr, and ends where it fails."""
     print("her", *words, file=sys.stderr, flush=True)
-    subprocess.run([sys.executable, "-m", "her", *words], check=True)
+    subprocess.run([sys.executable, "-m", "her", *words], check=True, stdout=sys.stderr)
 
 
-def table(measured: dict[str, dict[str, dict[str, float]]]) -> str:
-    """A row a figure and a column an arm, seeds as mean and the range of the three."""
-    groups: dict[str, list[str]] = {}
-    for name in measured:
-        groups.setdefault(name.rstrip("-012"), []).append(name)
-    figures = sorted({figure for one in measured.values() for figure in one})
-    lines = [f"| | {' | '.join(groups)} |", "|---" * (len(groups) + 1) + "|"]
-    for figure in figures:
-        cells = []
-        for names in groups.values():
-            values = [measured[name][figure]["value"] for name in names if figure in measured[name]]
-            told = [value for value in values if value is not None]
-            span = f" ({min(told):.3f} to {max(told):.3f})" if len(told) > 1 else ""
-            cells.append(f"{statistics.mean(told):.3f}{span}" if told else "–")
-        lines.append(f"| {figure} | {' | '.join(cells)} |")
+# -- the table ------------------------------------------------------------------------------------------------------
+
+
+def table(found: Mapping[str, Sequence[Run]]) -> str:
+    """A row a figure, a column a kind of model, and what plans change."""
+    lines = [f"| | {' | '.join(found)} | {PLANS} less {NO_PLANS} |", "|---" * (len(found) + 2) + "|"]
+    for name in FIGURES:
+        cells = [cell(name, runs) for runs in found.values()]
+        if any(each != NONE for each in cells):
+            lines.append(f"| {label(name)} | {' | '.join(cells)} | {less(name, found[PLANS], found[NO_PLANS])} |")
     return "\n".join(lines)
+
+
+def cell(name: str, runs: Sequence[Run]) -> str:
+    """`12.3 (10.1 … 15.2; runs 11.0 to 13.1)`: the mean of the runs, its interval, and their range."""
+    whole = mean(name, runs)
+    if whole is None:
+        return NONE
+    value, ends = whole
+    notes = [between(name, *ends)] if ends else []
+    if len(runs) > 1:
+        each = [one[0] for one in (mean(name, [run]) for run in runs) if one]
+        notes.append(f"runs {told(name, min(each))} to {told(name, max(each))}")
+    return told(name, value) + (f" ({'; '.join(notes)})" if notes else "")
+
+
+def less(name: str, runs: Sequence[Run], others: Sequence[Run]) -> str:
+    """`+1.2 (−0.3 … +2.8)`: the mean of runs less that of others, and its interval."""
+    apart = mean(name, runs, others)
+    if apart is None:
+        return NONE
+    value, ends = apart
+    return told(name, value, sign=True) + (f" ({between(name, *ends, sign=True)})" if ends else "")
+
+
+def mean(name: str, runs: Sequence[Run], others: Sequence[Run] = ()) -> tuple[float, Interval] | None:
+    """A figure as the mean of runs, less that of others if there are any, and its 95 % interval by scenes.
+
+    None where one of them does not have the figure. The number of different layouts has no interval.
+    """
+    sides = [[each for each in run if has(each, name)] for run in (*runs, *others)]
+    if not all(sides):
+        return None
+    columns = columns_of(name, [each for side in sides for each in side])
+    scenes = [by_scene(name, side, columns) for side in sides]
+    nothing = [0.0] * len(columns)
+    rows = [[part for one in scenes for part in one.get(scene, nothing)] for scene in sorted(set().union(*scenes))]
+    made, size = statistic(name, columns), len(columns)
+
+    def whole(sums: Sums) -> float | None:
+        values = [value for at in range(0, len(sums), size) if (value := made(sums[at : at + size])) is not None]
+        if len(values) < len(sides):
+            return None
+        own, other = values[: len(runs)], values[len(runs) :]
+        return statistics.mean(own) - (statistics.mean(other) if other else 0)
+
+    value = whole(total(rows))
+    if value is None:
+        return None
+    return value, None if name == "layouts" else interval(rows, whole, random.Random(0))
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """Makes chat.svg, the picture in the README: a real chat with the bundled model, as a terminal shows it.
 
-    python docs/picture.py --seed 4
+    python docs/picture.py --seed 5
 
 Needs tmux, which types the lines and reads the screen.
 """

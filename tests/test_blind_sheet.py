@@ -47,6 +47,16 @@ def test_prompts_are_of_both_halves_and_no_first_turns() -> None:
             assert any(turn.speaker == here.speaker for turn in here.earlier)
 
 
+def test_a_part_gives_away_none_of_its_answers() -> None:
+    prompts = list(blind_sheet.chosen("test", seen=False, first=1, rng=random.Random(1)))
+    for part in (1, 2, 3):
+        asked = [prompt.place for prompt in prompts if prompt.part == part]
+        assert len({place.sample.scene for place in asked}) == len(asked) > 0
+        golds = [blind_sheet.heard(place.read(place.gold).turn) for place in asked]
+        histories = [blind_sheet.heard(turn) for place in asked for turn in place.earlier]
+        assert not set(golds) & set(histories)
+
+
 def test_readers_see_no_thought_and_no_source(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def replies(journal: Path, address: str, prompts: list[blind_sheet.Prompt]) -> dict[str, str]:
         name = f"<role_thinking>secret of {address}</role_thinking><role_action>nods</role_action>Words {address}."
@@ -54,7 +64,7 @@ def test_readers_see_no_thought_and_no_source(tmp_path: Path, monkeypatch: pytes
 
     monkeypatch.setattr(blind_sheet, "replies", replies)
     blind_sheet.make_sheet(tmp_path, {"mini": "one", "base": "two", "other": "three"})
-    sheet = (tmp_path / "sheet.md").read_text("utf-8")
+    sheet = "".join(path.read_text("utf-8") for path in tmp_path.glob("sheet-?.md"))
     rows = list(read_rows(tmp_path / "replies.jsonl", Shown))
     assert len(rows) == 250
     assert sheet.count("## Prompt ") == 50
@@ -106,3 +116,11 @@ def test_a_reply_that_is_marked_twice_is_refused(tmp_path: Path) -> None:
 )
 def test_agreement_is_fleiss_kappa(votes: list[list[bool]], told: str) -> None:
     assert blind_sheet.kappa(votes) == told
+
+
+def test_the_published_table_is_what_the_published_readings_come_to() -> None:
+    docs = Path(__file__).resolve().parents[1] / "docs"
+    readings = [blind_sheet.reading(path) for path in sorted((docs / "mini").glob("reader-*.jsonl"))]
+    assert len(readings) == 3
+    told = blind_sheet.score(list(read_rows(docs / "mini" / "replies.jsonl", Shown)), readings)
+    assert told in (docs / "mini.md").read_text(encoding="utf-8")

@@ -45,3 +45,13 @@ def test_what_was_never_seen_may_still_be_there(count: int) -> None:
     """At the bound, as many cases show nothing in just 2.5 of 100 samples."""
     assert (1 - unseen(count)) ** count == pytest.approx(0.025)
     assert unseen(0) == 1
+
+
+def test_with_six_scenes_intervals_hold_the_truth_somewhat_less_often() -> None:
+    rng, held = random.Random(4), 0
+    for _ in range(400):
+        shares = [rng.betavariate(1.2, 2.8) for _ in range(LEAST_SCENES)]
+        rows = [(sum(float(rng.random() < share) for _ in range(7)), 7.0) for share in shares]
+        low, high = interval(rows, lambda sums: sums[0] / sums[1], rng, draws=200) or (1.0, 0.0)
+        held += low <= 0.3 <= high
+    assert 0.87 <= held / 400 <= 0.94

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from her.grammar import SMALL, Limits, grammar
+from her.grammar import Limits, grammar
 from her.markup import parse
 from her.models.base import Constraint
 from her.turn import Ending, Kind
@@ -16,12 +16,13 @@ llguidance = pytest.importorskip("llguidance", reason="needs the train extra: pi
 
 pytestmark = pytest.mark.torch
 NAME = "Ann"
+LIMITS = Limits(plan=120, thought=70, action=50, speech=160)
 
 
 def accepts(text: str, **options: object) -> bool:
     """Whether a whole reply may stand, checked byte by byte by an independent engine."""
     settings = {"name": NAME, "plan": True, "written": PLAN} | options
-    limits = settings.pop("limits", SMALL)
+    limits = settings.pop("limits", LIMITS)
     rules = Constraint(grammar=grammar(limits, **settings)).gbnf()  # type: ignore[arg-type]
     return matches(rules, text)
 
@@ -165,7 +166,7 @@ def test_a_line_may_begin_with_part_of_a_name_or_speak_of_one(speech: str) -> No
 
 
 def test_forced_text_stands_before_the_reply() -> None:
-    rules = Constraint(grammar=grammar(SMALL, name=NAME, written=PLAN)).gbnf('>"\n')
+    rules = Constraint(grammar=grammar(LIMITS, name=NAME, written=PLAN)).gbnf('>"\n')
     assert matches(rules, f'>"\np{PLAN_END}Ann: Yes.')
     assert not matches(rules, f"p{PLAN_END}Ann: Yes.")
 

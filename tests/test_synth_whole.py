@@ -25,11 +25,11 @@ def reports(folder: Path) -> Iterator[Report]:
 
 @pytest.mark.long
 @pytest.mark.model
-@pytest.mark.parametrize("model", ["mini", "HER_TEST_GGUF"])
+@pytest.mark.parametrize("model", ["mini-base", "HER_TEST_GGUF"])
 def test_a_chapter_goes_through_every_stage(
     model: str, her_data: Path, mini_path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    if model != "mini":
+    if model != "mini-base":
         model = os.environ.get(model) or pytest.skip("HER_TEST_GGUF names no GGUF file")
     monkeypatch.setenv("HER_THREADS", "2")
     book = her_data / "books" / "pride_and_prejudice.txt"

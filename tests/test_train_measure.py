@@ -6,9 +6,10 @@ import json
 import math
 import os
 import random
+import re
 import shutil
 from collections.abc import AsyncGenerator, Iterator, Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -32,11 +33,12 @@ from her.rows.files import read_rows
 from her.rows.record import SceneRow
 from her.train.attention import attend, log_probs
 from her.train.lessons import lessons
+from her.train.measure import binding, replies
 from her.train.measure.binding import Saying, bindings, said_by_gold, said_by_model
 from her.train.measure.bits import gold_bits
 from her.train.measure.compare import compare, comparison
 from her.train.measure.figures import Estimate, Observation, estimates
-from her.train.measure.measure import MEASURES, REPLIES, TABLE, TURNS, MeasureOptions, measure
+from her.train.measure.measure import MEASURES, REPLIES, TABLE, TURNS, MeasureOptions, measure, measured
 from her.train.measure.places import Place, Split, held_out
 from her.train.measure.rates import LAYERS, Part, rates, read_phrases, visible, wrong_with
 from her.train.measure.replies import Arm, Replied, ReplyLog, arm, identity, play
@@ -341,9 +343,27 @@ async def test_without_the_constraint_nothing_stops_a_reply_from_speaking_for_ot
 
 async def test_a_name_in_a_plan_without_its_beginning_ends_nothing(split: Split, log: ReplyLog) -> None:
     model = Scripted(lambda *_: "A plan.\nEnvironment: as a word.")
-    model.prefills = False
     (reply,) = await play(model, split.places[:1], [0], FREE, log, told)
     assert reply.finish == "stop" and reply.text.endswith("as a word.") and not reply.text.startswith(PLAN_MARK)
+
+
+async def test_a_free_reply_that_begins_with_its_plan_ends_where_another_speaks(split: Split, log: ReplyLog) -> None:
+    model = Scripted(lambda *_: planned("Ann: Well.\nEnvironment: Thunder. And so on, and so on."))
+    (reply,) = await play(model, split.places[:1], [0], FREE, log, told)
+    assert reply.finish == "second_speaker" and "so on" not in reply.text
+
+
+@pytest.mark.parametrize("plans", [True, False])
+async def test_no_word_of_a_free_reply_is_written_for_the_model(data: Path, log: ReplyLog, plans: bool) -> None:
+    (place,) = held_out(data, "test", plans=plans, limit=1).places
+    without = f"A plan.{PLAN_END}{place.speaker}: Well." if plans else "Well."
+    model = Scripted([without, f"{place.beginning}{without}"])
+    assert model.prefills
+    lost, whole = await play(model, [place], [0, 1], FREE, log, told)
+    assert [call.prefill for call in model.calls] == ["", ""]
+    assert (lost.text, whole.text) == (without, place.beginning + without)
+    assert rate(place, lost.text, "valid", lost.finish) == 0
+    assert rate(place, whole.text, "valid", whole.finish) == 1
 
 
 async def test_a_run_that_was_killed_goes_on_and_asks_nothing_twice(split: Split, log: ReplyLog) -> None:
@@ -354,31 +374,68 @@ async def test_a_run_that_was_killed_goes_on_and_asks_nothing_twice(split: Split
     with log.path.open("ab") as file:
         file.write(b'{"id":"harbour/1/1/t4/plan","sce')
     model = Scripted(words[5:])
-    replies = await play(model, split.places[:4], [0, 1, 2], FREE, ReplyLog(log.path), told)
-    assert [reply.text for reply in replies] == [f"{PLAN_MARK}{word}" for word in words]
+    found = await play(model, split.places[:4], [0, 1, 2], FREE, ReplyLog(log.path), told)
+    assert [reply.text for reply in found] == words
     assert len(model.calls) == 7 and {call.sampling.seed for call in model.calls} == {0, 1, 2}
     assert len([*read_rows(log.path, Replied)]) == 12
-    assert [*read_rows(log.path, Replied)] == replies
+    assert [*read_rows(log.path, Replied)] == found
 
 
-async def test_replies_that_were_got_otherwise_are_not_taken_for_these(split: Split, log: ReplyLog) -> None:
-    places = split.places[:1]
-    await play(Scripted(["One."]), places, [0], FREE, log, told)
-    constrains = Scripted(["Two."])
-    constrains.constrains = True
-    cold = Arm("scripted", None, Sampling(temperature=0))
-    for model, how in (
-        (Scripted(["Two."]), Arm("other", None)),
-        (constrains, Arm("scripted", SMALL)),
-        (Scripted(["Two."]), cold),
-    ):
-        with pytest.raises(InputError, match=r"holds free replies of scripted at temperature 0\.7; name a new folder"):
-            await play(model, places, [0], how, log, told)
+@pytest.mark.parametrize(
+    ("how", "unlike"),
+    [
+        (Arm("other", None), "model: scripted, now other"),
+        (Arm("scripted", SMALL), "limits: none, now plan 48, thought 32, action 32, speech 28, bodies 1"),
+        (Arm("scripted", None, Sampling(temperature=0)), "temperature: 0.7, now 0"),
+        (Arm("scripted", None, Sampling(top_p=1)), "top_p: 0.9, now 1"),
+        (Arm("scripted", None, Sampling(max_tokens=64)), "max_tokens: 1024, now 64"),
+        (Arm("scripted", None, Sampling(repeat_penalty=1.1)), "repeat_penalty: none, now 1.1"),
+    ],
+)
+async def test_replies_that_were_got_otherwise_are_not_taken_for_these(
+    split: Split, log: ReplyLog, how: Arm, unlike: str
+) -> None:
+    places, model = split.places[:1], Scripted(["One.", "Two."])
+    model.constrains = True
+    await play(model, places, [0], FREE, log, told)
+    with pytest.raises(InputError, match=rf"got otherwise \({re.escape(unlike)}\); name a new folder"):
+        await play(model, places, [0], how, ReplyLog(log.path), told)
+    assert len(await play(model, places, [0], FREE, ReplyLog(log.path), told)) == 1
+
+
+async def test_other_limits_are_another_measurement(split: Split, log: ReplyLog) -> None:
+    places, model = split.places[:1], Scripted(["One.", "Two."])
+    model.constrains = True
+    await play(model, places, [0], Arm("scripted", Limits()), log, told)
+    with pytest.raises(InputError, match=r"limits: plan 300, .*, now plan 48"):
+        await play(model, places, [0], Arm("scripted", SMALL), ReplyLog(log.path), told)
+
+
+async def test_another_grammar_or_prompt_is_another_measurement(
+    split: Split, log: ReplyLog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    places, model, how = split.places[:1], Scripted(["One.", "Two."]), Arm("scripted", SMALL)
+    model.constrains = True
+    await play(model, places, [0], how, log, told)
     changed = places[0].sample.model_copy(
         update={"messages": (Message("system", "Else."), *places[0].sample.messages[1:])}
     )
-    with pytest.raises(InputError, match="is another now"):
-        await play(Scripted(["Two."]), [replace(places[0], sample=changed)], [0], FREE, log, told)
+    with pytest.raises(InputError, match=r"the prompt of .* is another now"):
+        await play(model, [replace(places[0], sample=changed)], [0], how, log, told)
+    monkeypatch.setattr(replies, "grammar", lambda *_, **__: 'reply ::= "Yes."')
+    with pytest.raises(InputError, match=r"the grammar of .* is another now"):
+        await play(model, places, [0], how, log, told)
+
+
+async def test_a_journal_that_does_not_say_how_it_was_got_is_refused(split: Split, log: ReplyLog) -> None:
+    await play(Scripted(["One."]), split.places[:1], [0], FREE, log, told)
+    row = json.loads(log.path.read_text())
+    del row["how"], row["grammar"]
+    older = {**row, "model": "scripted", "constrained": False, "temperature": 0.7}
+    for kept in (row, older):
+        log.path.write_text(json.dumps(kept) + "\n")
+        with pytest.raises(InputError, match=r"does not say how its replies were got.*; name a new folder"):
+            ReplyLog(log.path)
 
 
 class Breaks(Scripted):
@@ -412,11 +469,11 @@ class Short(Scripted):
 
 async def test_where_a_prompt_does_not_fit_its_oldest_exchanges_go(bob: Place, log: ReplyLog) -> None:
     model = Short(lambda *_: "Yes.")
-    whole = await model.count(bob.context, bob.beginning)
+    whole = await model.count(bob.context)
     model.context = whole + 1024 - 1
     await play(model, [bob], [0], FREE, log, told)
     sent = model.calls[0].messages
-    assert len(sent) < len(bob.context) and await model.count(sent, bob.beginning) < whole
+    assert len(sent) < len(bob.context) and await model.count(sent) < whole
     assert [message.role for message in sent] == ["system", "user", "assistant", "user"]
     assert sent[1].content.startswith("===Conversation Start===")
 
@@ -481,10 +538,10 @@ def test_there_is_no_interval_where_none_can_be_made() -> None:
 # -- side by side ------------------------------------------------------------------------------------------------
 
 
-def measurement(folder: Path, observations: Sequence[Observation], model: str = "m") -> Path:
+def measurement(folder: Path, observations: Sequence[Observation], **more: Any) -> Path:
     folder.mkdir()
     (folder / TURNS).write_text("".join(f"{each.model_dump_json()}\n" for each in observations))
-    (folder / MEASURES).write_text(json.dumps({"model": model}))
+    (folder / MEASURES).write_text(json.dumps(report() | more))
     return folder
 
 
@@ -508,6 +565,43 @@ def test_a_difference_that_other_scenes_might_turn_round_is_not_resolved(tmp_pat
     assert (flat.difference, flat.low, flat.resolved) == (-1, None, True)
     (same,) = compare([folders[2], folders[2]])
     assert not same.resolved
+
+
+def test_measurements_on_other_data_or_another_split_are_not_set_side_by_side(tmp_path: Path) -> None:
+    seen_so = [seen("s", 1, 1)]
+    one = measurement(tmp_path / "a", seen_so)
+    other = measurement(tmp_path / "b", seen_so, split="validation")
+    with pytest.raises(InputError, match=r"not measured on the same \(split `test` and `validation`\)"):
+        compare([one, other])
+    other = measurement(tmp_path / "c", seen_so, files={"roleplay-sft/test-00000.parquet": "cd34"})
+    with pytest.raises(InputError, match=r"not measured on the same \(data `[0-9a-f]{12}` and `[0-9a-f]{12}`\)"):
+        compare([one, other])
+    fewer = measurement(tmp_path / "d", seen_so, turns=1, scenes=1, languages=[])
+    assert "Not measured alike" not in comparison([one, fewer], compare([one, fewer]))
+
+
+def test_what_was_weighed_by_different_models_is_left_out_of_a_comparison(tmp_path: Path) -> None:
+    bound = [
+        Observation(turn=f"{n}/1", scene=str(n), figures={"valid": Part(1, 1), "binding": Part(n, 9)}) for n in range(8)
+    ]
+    one, same, other, none = (
+        measurement(tmp_path / name, bound, frozen=frozen)
+        for name, frozen in (("a", "x.gguf"), ("b", "x.gguf"), ("c", "y.gguf"), ("d", None))
+    )
+    assert {each.name for each in compare([one, same])} == {"valid", "binding"}
+    assert {each.name for each in compare([one, other])} == {"valid"}
+    text = comparison([one, other], compare([one, other]))
+    assert "Not measured alike: binding under." in text and "Left out: bound to its scene, bits/character;" in text
+    assert "Left out" not in comparison([one, none], compare([one, none]))
+
+
+def test_a_measurement_of_an_older_version_is_to_be_made_again(tmp_path: Path) -> None:
+    folders = [measurement(tmp_path / name, [seen("s", 1, 1)]) for name in "ab"]
+    older = report()
+    del older["prefill"]
+    (folders[1] / MEASURES).write_text(json.dumps(older))
+    with pytest.raises(InputError, match=r"b.measures\.json: cannot be read .*; measure again"):
+        compare(folders)
 
 
 def test_few_scenes_resolve_nothing(tmp_path: Path) -> None:
@@ -537,6 +631,11 @@ def report() -> dict[str, Any]:
         "languages": ["en"],
         "plans": True,
         "constrained": False,
+        "prefill": False,
+        "limits": None,
+        "frozen": None,
+        "phrases": None,
+        "files": {"roleplay-sft/test-00000.parquet": "ab12"},
         "seeds": [0, 1],
         "sampling": {"temperature": 0.7, "top_p": 0.9, "max_tokens": 1024},
         "turns": 617,
@@ -569,8 +668,8 @@ def test_a_table_reads_as_written_down() -> None:
 def test_a_comparison_reads_as_written_down(tmp_path: Path) -> None:
     first, other = ([seen(str(n), 1, n % k == 0, layout="speech") for n in range(12)] for k in (2, 6))
     folders = [
-        measurement(tmp_path / "base", first, "mini-base"),
-        measurement(tmp_path / "tuned", other, "mini"),
+        measurement(tmp_path / "base", first, constrained=True, prefill=True, limits=asdict(SMALL), seeds=[0]),
+        measurement(tmp_path / "tuned", other, model="mini", turns=80),
     ]
     golden("compare.md", comparison(folders, compare(folders)))
 
@@ -655,18 +754,18 @@ def test_a_folder_without_a_model_is_an_error(tmp_path: Path) -> None:
 
 def test_binding_is_what_the_own_prompt_gives_over_that_of_the_other_scene(weights: Weights, split: Split) -> None:
     plain = split.of(plan=False)
-    found = bindings(weights, [*said_by_gold(split.places)], plain)
+    found = bindings(weights, [*said_by_gold(split.places)], plain, told)
     assert found.keys() == {place.turn for place in split.places}
     for turn, other in (("mill/1/1/t2", "mill/2/1/t2"), ("mill/2/1/t6", "mill/1/1/t6")):
         place = next(place for place in split.places if place.turn == turn)
         text = visible(place, place.gold)
-        told = []
+        bits = []
         for prompt in (plain[f"{turn}/plain"], plain[f"{other}/plain"]):
             messages = (*prompt.messages[:-1], Message("assistant", text))
             row = weights.encoder.row(prompt.model_copy(update={"messages": messages}))
-            told.append(sum(weights.log_probs(Tree((row,)))[:-1]) / math.log(2))
+            bits.append(sum(weights.log_probs(Tree((row,)))[:-1]) / math.log(2))
         assert found[turn].whole == len(text)
-        assert found[turn].part == pytest.approx(told[0] - told[1], abs=1e-2)
+        assert found[turn].part == pytest.approx(bits[0] - bits[1], abs=1e-2)
         assert abs(found[turn].part) > 0.1
 
 
@@ -674,34 +773,59 @@ def test_a_turn_under_two_prompts_that_are_the_same_is_bound_by_nothing(weights:
     place = split.places[0]
     own = split.samples[f"{place.turn}/plain"]
     twin = own.model_copy(update={"scene": "twin", "id": "twin"})
-    found = bindings(weights, [*said_by_gold([place])], {own.id: own, twin.id: twin})
+    found = bindings(weights, [*said_by_gold([place])], {own.id: own, twin.id: twin}, told)
     assert found[place.turn].part == pytest.approx(0, abs=1e-6)
 
 
 def test_a_turn_without_another_scene_or_with_too_many_words_is_left_out(weights: Weights, split: Split) -> None:
     place, plain = split.places[0], split.of(plan=False)
     alone = {id: row for id, row in plain.items() if row.scene == place.sample.scene}
-    assert bindings(weights, [*said_by_gold([place])], alone) == {}
+    assert bindings(weights, [*said_by_gold([place])], alone, told) == {}
     long = Saying(place.turn, place, f"{place.speaker}: {'word ' * 2000}")
-    assert bindings(weights, [long], plain) == {}
+    assert bindings(weights, [long], plain, told) == {}
+
+
+def test_a_prompt_is_read_once_for_all_texts_under_it(
+    weights: Weights, split: Split, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plain = split.of(plan=False)
+    texts = [*said_by_gold(split.places)]
+    texts += [replace(each, key=f"{each.key} {n}", text=f"{each.text} {n}") for each in texts for n in range(2)]
+    trees: list[Tree] = []
+    honest = Weights.log_probs
+
+    def seen(self: Weights, tree: Tree) -> list[float]:
+        trees.append(tree)
+        return honest(self, tree)
+
+    monkeypatch.setattr(Weights, "log_probs", seen)
+    together = bindings(weights, texts, plain, told)
+    assert len(together) == len(texts) and len(trees) == len({row.group for tree in trees for row in tree.rows}) == 12
+    monkeypatch.setattr(binding, "MOST_TOGETHER", 1)
+    trees.clear()
+    alone = bindings(weights, texts, plain, told)
+    assert len(trees) == 2 * len(texts)
+    assert {key: part.part for key, part in alone.items()} == pytest.approx(
+        {key: part.part for key, part in together.items()}, abs=1e-2
+    )
 
 
 def test_a_shuffled_reply_is_tried_where_the_same_character_spoke(split: Split) -> None:
     places = [place for place in split.places if place.sample.scene == "mill/1/1"]
     assert [place.turn[-2:] for place in places] == ["t1", "t4", "t2", "t6"]
-    replies = [
+    spoken = [
         Replied.model_validate(
             {name: "" for name in Replied.model_fields}
-            | {"id": place.sample.id, "seed": 0, "seconds": 1, "tokens": None, "constrained": False, "temperature": 0.3}
+            | {"id": place.sample.id, "seed": 0, "seconds": 1, "tokens": None, "how": FREE.told()}
             | {"text": planned(f"{place.speaker}: {place.turn}")}
         )
         for place in places
     ]
-    own = [(saying.key[-2:], saying.text[-2:]) for saying in said_by_model(places, replies)]
+    own = [(saying.key[-2:], saying.text[-2:]) for saying in said_by_model(places, spoken)]
     assert own == [("t1", "t1"), ("t4", "t4"), ("t2", "t2"), ("t6", "t6")]
-    mixed = [(saying.key[-2:], saying.text[-2:]) for saying in said_by_model(places, replies, shuffled=True)]
+    mixed = [(saying.key[-2:], saying.text[-2:]) for saying in said_by_model(places, spoken, shuffled=True)]
     assert mixed == [("t1", "t4"), ("t4", "t1"), ("t2", "t6"), ("t6", "t2")]
-    assert [*said_by_model(places[:1], replies, shuffled=True)] == []
+    assert [*said_by_model(places[:1], spoken, shuffled=True)] == []
 
 
 # -- all together ------------------------------------------------------------------------------------------------
@@ -722,10 +846,44 @@ def test_the_command_writes_what_it_prints(data: Path, tmp_path: Path, capsys: p
     anns = sum(place.speaker == "Ann" for place in held_out(data, "test", plans=True, limit=20).places)
     assert found["wrong"] == {"second_speaker": 2 * anns, "empty": 2 * anns, "no name": 2 * anns}
     assert cli.run(["train", "compare", *folders, "--json"]) == 0
-    differences = json.loads(capsys.readouterr().out)
+    compared = json.loads(capsys.readouterr().out)
+    differences = compared["differences"]
+    assert {name: how["turns"] for name, how in compared["measured"].items()} == {
+        folders[0]: "9 in 6 scenes, all languages",
+        folders[1]: "20 in 6 scenes, all languages",
+    }
     assert {each["difference"] for each in differences if each["name"] == "valid"} == {0}
     assert cli.run(["train", "compare", *folders]) == 0
     assert "not resolved" in capsys.readouterr().out
+
+
+def test_a_measurement_is_taken_for_what_it_is(data: Path, tmp_path: Path) -> None:
+    options = MeasureOptions(f"scripted:{planned('Bob: Well.')}", data, tmp_path / "m", limit=6)
+    assert measured(options) is None
+    found = measure(options, told=told)
+    assert measured(options) == json.loads(json.dumps(found))
+    shutil.copytree(data, tmp_path / "moved")
+    assert measured(replace(options, data=tmp_path / "moved")) is not None
+    for more in ({"limit": 7}, {"frozen": "x.gguf"}, {"weights": "y"}, {"seeds": (1,)}, {"constrained": True}):
+        assert measured(replace(options, **more)) is None
+    assert measured(replace(options, address="scripted:Hm.")) is None
+    (tmp_path / "m" / MEASURES).write_text("{")
+    assert measured(options) is None
+
+
+def test_of_a_run_that_ended_while_it_wrote_no_older_report_stays(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    options = MeasureOptions("scripted:Hm.", data, tmp_path / "m", limit=3)
+    measure(options, told=told)
+
+    def killed(_: Path) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("her.train.measure.measure.Writer", killed)
+    with pytest.raises(KeyboardInterrupt):
+        measure(replace(options, limit=4), told=told)
+    assert measured(options) is None
 
 
 def test_weights_and_a_frozen_model_add_bits_and_binding(data: Path, tiny: Path, tmp_path: Path) -> None:

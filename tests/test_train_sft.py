@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import math
 import os
@@ -11,7 +12,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -29,10 +30,15 @@ import tiny_models as tiny
 from her import cli
 from her.errors import HerError, InputError, ModelError
 from her.rows.record import Source
+from her.train import gguf_adapter
+from her.train import lessons as taught
 from her.train import sft as runs
+from her.train.attention import deviation, log_probs
+from her.train.base import base_of
 from her.train.budget import Budget
+from her.train.card import card
 from her.train.export import merge
-from her.train.layers import Bits
+from her.train.layers import Bits, layered
 from her.train.quiet import quiet
 from her.train.recipe import load_recipe
 from her.train.run_folder import TrainFolder
@@ -180,17 +186,48 @@ def test_its_json_is_the_budget(unbroken: Ran) -> None:
 
 def test_the_folder_says_what_was_asked_on_what_and_with_what(unbroken: Ran, place: Place) -> None:
     facts = json.loads((unbroken.path / "run.json").read_text("utf-8"))
-    assert (unbroken.path / "recipe.toml").read_text("utf-8") == (place.path / "unbroken.toml").read_text("utf-8")
     assert facts["versions"].keys() >= {"her", "python", "torch", "transformers", "trl", "peft"}
     assert len(facts["data"]) == 2 and all(re.fullmatch(r"[0-9a-f]{64}", sha) for sha in facts["data"].values())
     assert facts["recipe"]["lora"]["rank"] == 4
     for name in ("curves.png", "curves-layers.png"):
         assert (unbroken.path / name).read_bytes().startswith(b"\x89PNG\r\n\x1a\n")
-    card = (unbroken.path / "README.md").read_text("utf-8")
-    assert card.startswith("---\nlibrary_name: peft\n")
+    told = (unbroken.path / "README.md").read_text("utf-8")
+    assert told.startswith("---\nlibrary_name: peft\n")
     lowest = min(line["eval_loss"] for line in unbroken.log if "eval_loss" in line)
-    assert "a LoRA adapter of rank 4" in card
-    assert f"{lowest:.3f} nats a token" in card and "roleplay-sft/train-" in card
+    assert "a LoRA adapter of rank 4" in told
+    assert f"{lowest:.3f} nats a token" in told and "roleplay-sft/train-" in told
+    weights = hashlib.sha256((place.path / "llama" / "model.safetensors").read_bytes()).hexdigest()
+    assert facts["base"]["files"]["model.safetensors"] == weights
+    assert f"`model.safetensors`, sha256 `{weights[:16]}" in told
+    tokens = facts["budget"]["epochs"] * facts["budget"]["tokens"]
+    assert f"| cost | {tokens:,.0f} tokens; " in told
+
+
+def test_the_recipe_in_the_folder_runs_from_there(place: Place) -> None:
+    recipe = place.recipe("told", **ONE_STEP, lora=LORA, data={"languages": ["en"]})
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(runs, "_train", lambda *_: None)
+        sft(recipe, place.path / "deep" / "told", told=lambda line: None, seed=7)
+    kept = place.path / "deep" / "told" / "recipe.toml"
+    assert load_recipe(kept) == load_recipe(recipe).model_copy(update={"seed": 7})
+    assert str(place.path / "samples") not in kept.read_text("utf-8") + kept.with_name("run.json").read_text("utf-8")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(runs, "_train", lambda *_: None)
+        assert sft(kept, place.path / "deep" / "told", told=lambda line: None), "it is the same run"
+
+
+def test_nothing_that_is_left_holds_a_path_of_the_machine(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(place.path)
+    run = place.train("anywhere", **ONE_STEP, model="llama", trees_per_step=8, lora=LORA)
+    texts = [path for path in run.rglob("*") if path.suffix in {".json", ".jsonl", ".md", ".toml"}]
+    texts = [path for path in texts if path.name != "trainer_state.json"]  # transformers' own; a run may be moved
+    assert len(texts) > 8
+    assert not [path for path in texts if str(place.path) in path.read_text("utf-8")]
+    config = json.loads((run / "adapter" / "adapter_config.json").read_text("utf-8"))
+    assert config["base_model_name_or_path"] == "llama"
+    with quiet():
+        PeftModel.from_pretrained(transformers.AutoModelForCausalLM.from_pretrained("llama"), run / "adapter")
+    assert Path(base_of(run / "adapter")).resolve() == place.path / "llama"
 
 
 def test_the_adapter_has_our_template_and_nothing_of_our_attention(unbroken: Ran, place: Place) -> None:
@@ -234,7 +271,7 @@ def test_a_step_is_the_same_however_its_trees_are_passed(place: Place, lora: dic
     trees = place.budget("plain", packing="tree").trees
     turns = place.budget("plain", packing="turn").trees
     tuned = {} if lora is None else {"lora": lora}
-    steps = {
+    steps: dict[str, dict[str, Any]] = {
         "one": {"trees_per_step": trees},
         "two": {"trees_per_step": trees, "trees_per_pass": 2},
         "kept": {"trees_per_step": trees, "gradient_checkpointing": True},
@@ -285,6 +322,100 @@ def test_the_weights_that_are_kept_are_the_best_or_the_last(
     found = place.weights(run)
     assert all(torch.equal(found[name], kept[name]) for name in kept)
     assert not any(torch.equal(found[name], other[name]) for name in other)
+
+
+@dataclass(frozen=True)
+class Judged:
+    """A run whose look at step 4 was the best, and that was killed after it."""
+
+    recipe: Path
+    run: Path
+
+    def finish(self, **looks: float) -> dict[str, torch.Tensor]:
+        """Goes on to the end, which is worse, and gives what was kept."""
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(runs, "draw", lambda *_: None)
+            patch.setattr(HeldOut, "measure", lambda *_: looked(looks.get("at_the_end", 9.0)))
+            sft(self.recipe, self.run, told=lambda line: None)
+        kept: dict[str, torch.Tensor] = load_file(self.run / "adapter" / ADAPTED)
+        return kept
+
+    def checkpoint(self, step: int) -> dict[str, torch.Tensor]:
+        saved: dict[str, torch.Tensor] = load_file(self.run / "checkpoints" / f"checkpoint-{step}" / ADAPTED)
+        return saved
+
+
+def looked(loss: float) -> Bits:
+    return Bits({**Bits().nats, "speech": loss}, tokens=1)
+
+
+def same(one: dict[str, torch.Tensor], other: dict[str, torch.Tensor]) -> bool:
+    return all(torch.equal(one[name], other[name]) for name in other)
+
+
+@pytest.fixture
+def judged(place: Place, tmp_path: Path) -> Judged:
+    looks = iter([9.0, 5.0, 3.0])
+    how = {**FAST, "epochs": 2.0, "lora": {"rank": 4}, "optimiser": RATE}
+    recipe = place.recipe("judged", **how)
+
+    def stop(watch: Watch, args: Any, state: Any, control: Any, **_: Any) -> None:
+        if state.global_step == 4:
+            raise KeyboardInterrupt
+
+    with pytest.MonkeyPatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(runs, "draw", lambda *_: None)
+        patch.setattr(HeldOut, "measure", lambda *_: looked(next(looks)))
+        patch.setattr(Watch, "on_save", stop)
+        sft(recipe, tmp_path / "judged", told=lambda line: None)
+    return Judged(recipe, tmp_path / "judged")
+
+
+def test_the_best_is_kept_when_a_run_goes_on_from_elsewhere(
+    judged: Judged, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What was written down of the best is a path, and the run's folder is another by now."""
+    moved = Judged(judged.recipe, judged.run.rename(tmp_path / "moved"))
+    kept = moved.finish()
+    assert same(kept, moved.checkpoint(4)) and not same(kept, moved.checkpoint(8))
+    again = Judged(judged.recipe, moved.run.rename(tmp_path / "again"))
+    assert same(again.finish(), again.checkpoint(4)), "nor is a finished run's result lost"
+    assert {path.name for path in (again.run / "checkpoints").glob("checkpoint-*")} == {"checkpoint-4", "checkpoint-8"}
+    monkeypatch.chdir(tmp_path)
+    assert same(Judged(judged.recipe, Path("again")).finish(), again.checkpoint(4))
+
+
+def test_a_copy_of_a_run_has_its_own_best(judged: Judged, tmp_path: Path) -> None:
+    judged.finish()
+    copy = Judged(judged.recipe, Path(shutil.copytree(judged.run, tmp_path / "copy")))
+    for path in (judged.run / "checkpoints").glob("*/adapter_model.safetensors"):
+        path.write_bytes(b"none of the copy's")
+    kept = copy.finish()
+    assert same(kept, copy.checkpoint(4))
+
+
+@pytest.mark.parametrize("finished", [False, True])
+def test_other_weights_do_not_pass_for_the_best(judged: Judged, finished: bool) -> None:
+    if finished:
+        judged.finish()
+        (judged.run / "adapter" / ADAPTED).write_bytes(b"what was kept")
+    else:
+        shutil.copytree(judged.run / "checkpoints/checkpoint-4", judged.run / "checkpoints/checkpoint-5")
+    (judged.run / "checkpoints" / "checkpoint-4" / "trainer_state.json").unlink()
+    if not finished:  # a checkpoint of a later step, for which 4 is the best
+        state = judged.run / "checkpoints" / "checkpoint-5" / "trainer_state.json"
+        state.write_text(json.dumps({**json.loads(state.read_text("utf-8")), "global_step": 5}), encoding="utf-8")
+    with pytest.raises(InputError, match=r"checkpoint-4 is gone or broken, and has the best weights"):
+        judged.finish()
+    if finished:
+        assert (judged.run / "adapter" / ADAPTED).read_bytes() == b"what was kept"
+
+
+def test_where_no_look_gave_a_number_nothing_is_the_best(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(HeldOut, "measure", lambda *_: looked(math.nan))
+    with pytest.raises(ModelError, match=r"never a number, so no weights are the best"):
+        place.train("astray", **ONE_STEP, trees_per_step=8, lora={"rank": 4})
+    assert not (place.path / "astray" / "adapter").exists()
 
 
 # -- broken off ---------------------------------------------------------------------------------------------------
@@ -349,6 +480,16 @@ def test_an_interrupted_run_goes_on_and_one_that_is_done_stays_as_it_is(
     assert all(torch.equal(before[name], value) for name, value in place.weights(run).items())
 
 
+def test_a_run_that_ended_within_an_epoch_takes_no_step_more(place: Place) -> None:
+    how = {**FAST, "epochs": 1.5, "keep": "last", "lora": {"rank": 4}}
+    how["optimiser"] = {**RATE, "schedule": "constant_with_warmup"}
+    run = place.train("within", **how)
+    before, lines = place.weights(run), log(run)
+    place.train("within", **how)
+    assert log(run) == lines
+    assert same(place.weights(run), before)
+
+
 def test_a_folder_of_another_run_is_refused(place: Place, unbroken: Ran) -> None:
     before = sorted(path.name for path in unbroken.path.rglob("*"))
     for fields, says in (
@@ -401,6 +542,14 @@ def test_a_dry_run_says_the_cost_and_writes_nothing(
     assert json.loads(told.out)["out"] is None
     assert "tokens a second: about" in told.err and "step " not in told.err
     assert sorted(place.path.rglob("*")) == before
+
+
+def test_held_out_turns_that_do_not_read_back_are_told(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(taught, "layered", lambda *given: replace(layered(*given), read=given[0].startswith("Ann")))
+    monkeypatch.setattr(runs, "draw", lambda *_: None)
+    told: list[str] = []
+    sft(place.recipe("unread", **ONE_STEP, trees_per_step=8), place.path / "unread", told=told.append)
+    assert "11 held-out turns do not read back as they are written: they count in the loss, in no layer" in told
 
 
 def test_plans_and_languages_choose_the_turns(place: Place) -> None:
@@ -476,7 +625,8 @@ FAULTS: list[tuple[dict[str, Any], str]] = [
     ({"data": {"plans": "some"}}, r"data\.plans: .*'with', 'without' or 'both'"),
     ({"window": {"tokens": 100, "reply": 100}}, "cannot keep 100"),
     ({"trees_per_step": 3, "trees_per_pass": 2}, "trees_per_step must be a multiple"),
-    ({"evaluate_every": 3, "save_every": 4}, "save_every must be a multiple"),
+    ({"evaluate_every": 3, "save_every": 4}, "save_every must be evaluate_every"),
+    ({"evaluate_every": 2, "save_every": 4}, "save_every must be evaluate_every"),
     ({"model": "no/such/folder"}, r"model: 'no/such/folder' is no folder with a config\.json; name mini"),
     ({"template": "own"}, "no chat template of its own"),
     ({"attention": "sdpa"}, "attention: .*'tree' or 'flex_attention'"),
@@ -512,7 +662,10 @@ def test_several_gpus_are_for_several_processes(place: Place, monkeypatch: pytes
         place.budget("gpus")
 
 
-def test_a_model_on_which_trees_deviate_is_refused(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+def test_a_model_on_which_trees_deviate_is_refused(
+    place: Place, monkeypatch: pytest.MonkeyPatch, precision: str
+) -> None:
     measured: list[Any] = []
 
     def wrong(model: Any, trees: Any, attention: Any) -> float:
@@ -521,8 +674,64 @@ def test_a_model_on_which_trees_deviate_is_refused(place: Place, monkeypatch: py
 
     monkeypatch.setattr(runs, "deviation", wrong)
     with pytest.raises(InputError, match=r"differ by 0\.5 nats .*take another model"):
-        place.budget("odd", trees_per_pass=2, trees_per_step=2)
+        place.budget("odd", trees_per_pass=2, trees_per_step=2, precision=precision, lora={"rank": 4})
     assert len(measured[0]) == 2, "as many in a row as the run will pack"
+
+
+def test_trees_are_checked_in_float32_whatever_the_weights_are(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In bfloat16 rounding alone is some tenths of a nat, and as much as a fault."""
+    told: list[float] = []
+
+    def check(model: Any, *rest: Any) -> float:
+        before = {name: weight.detach().clone() for name, weight in model.named_parameters()}
+        assert {weight.dtype for weight in before.values()} == {torch.bfloat16}
+        told.append(deviation(model, *rest))
+        for name, weight in model.named_parameters():
+            assert weight.dtype == torch.bfloat16 and torch.equal(weight, before[name])
+        return told[-1]
+
+    monkeypatch.setattr(runs, "deviation", check)
+    place.budget("narrow", precision="bfloat16", lora={"rank": 4})
+    assert 0 < told[0] < 1e-4
+
+
+@pytest.mark.parametrize("kept", [True, False], ids=["activations kept", "computed twice"])
+def test_speed_is_measured_on_what_the_run_does(place: Place, monkeypatch: pytest.MonkeyPatch, kept: bool) -> None:
+    passes: list[tuple[int, int, bool, bool]] = []
+
+    def measured(model: Any, trees: Any, attention: Any) -> torch.Tensor:
+        learning = sum(weight.numel() for weight in model.parameters() if weight.requires_grad)
+        passes.append((len(trees), learning, torch.is_autocast_enabled("cpu"), model.is_activation_checkpointing))
+        return log_probs(model, trees, attention)
+
+    monkeypatch.setattr(runs, "log_probs", measured)
+    how = {"trees_per_pass": 2, "trees_per_step": 2, "precision": "bfloat16", "gradient_checkpointing": not kept}
+    recipe = load_recipe(place.recipe("paced", **how, lora={"rank": 4}))
+    with quiet():
+        ready = prepare(recipe, lambda line: None)
+    adapter = sum(weight.numel() for name, weight in ready.model.named_parameters() if "lora_" in name)
+    assert passes == [(2, adapter, True, not kept)] * 3
+    assert ready.budget.tokens_per_second > 0
+
+
+def test_weights_that_learn_in_half_precision_are_kept_whole(place: Place) -> None:
+    """AdamW's steps of 1e-5 are lost on numbers of a tenth that have eight bits."""
+    small = {"learning_rate": 1e-5, "warmup": 0.0}
+    run = place.train("half-full", **ONE_STEP | {"optimiser": small}, trees_per_step=8, precision="bfloat16")
+    before = load_file(place.path / "llama" / "model.safetensors")
+    for name, value in load_file(run / "model" / "model.safetensors").items():
+        assert value.dtype == torch.float32
+        assert ((value - before[name]).abs() > 1e-6).float().mean() > (0.5 if "embed" not in name else 0.1), name
+
+
+def test_a_base_without_gguf_adapters_is_refused_before_it_is_loaded(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(runs, "gguf_of", lambda _: place.path / "base.gguf")
+    monkeypatch.setattr(runs, "_load", lambda *_: pytest.fail("the model was loaded"))
+    monkeypatch.setattr(gguf_adapter, "INTERLEAVED", {"qwen3": False})
+    with pytest.raises(InputError, match="adapters can be written for qwen3"):
+        place.budget("unwritten", lora={"rank": 4})
 
 
 def test_a_base_that_is_broken_is_an_error(place: Place) -> None:
@@ -574,9 +783,28 @@ def test_an_export_says_what_base_and_adapter_say(unbroken: Ran, place: Place) -
     assert (told - adapted).abs().max() < 1e-4
     assert (told - bare).abs().max() > 0.1
     assert transformers.AutoTokenizer.from_pretrained(target).chat_template
-    assert (target / "README.md").is_file()
+    assert (target / "README.md").read_text("utf-8") == (unbroken.path / "README.md").read_text("utf-8")
     with pytest.raises(InputError, match="is not empty"):
         merge(unbroken.path, target)
+
+
+def test_an_export_needs_no_card(unbroken: Ran, tmp_path: Path) -> None:
+    shutil.copytree(unbroken.path, tmp_path / "unbroken", ignore=shutil.ignore_patterns("README.md", "checkpoints"))
+    merge(tmp_path / "unbroken", tmp_path / "merged")
+    assert (tmp_path / "merged" / "README.md").read_text("utf-8") == (unbroken.path / "README.md").read_text("utf-8")
+
+
+def test_a_run_that_wrote_down_a_path_is_read(unbroken: Ran, tmp_path: Path) -> None:
+    """As runs of the first days did."""
+    run = Path(shutil.copytree(unbroken.path, tmp_path / "unbroken"))
+    facts = json.loads((run / "run.json").read_text("utf-8"))
+    (run / "run.json").write_text(json.dumps({**facts, "base": "/nowhere/hf-base"}), encoding="utf-8")
+    assert "a LoRA adapter of rank 4" in card(TrainFolder(run))
+    assert merge(run, tmp_path / "merged")
+    (run / "adapter" / "base.json").unlink()
+    (run / "adapter" / "adapter_config.json").write_text('{"base_model_name_or_path": "/nowhere/base"}', "utf-8")
+    with pytest.raises(InputError, match="made for '/nowhere/base', which is not here"):
+        base_of(run / "adapter")
 
 
 def test_what_has_no_result_is_not_exported(unbroken: Ran, place: Place, tmp_path: Path) -> None:
@@ -597,11 +825,12 @@ def test_two_processes_take_the_step_that_one_takes(place: Place) -> None:
     recipe = place.recipe("ranks", **ONE_STEP | {"epochs": 2.0}, trees_per_step=trees)
     argv = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", "-m", "her", "train", "sft"]
     two = subprocess.run(
-        [*argv, str(recipe), "--out", str(place.path / "ranks")],
+        [*argv, str(recipe), "--out", str(place.path / "ranks"), "--json"],
         capture_output=True, text=True, check=False, env={**os.environ, "OMP_NUM_THREADS": "1"},
     )  # fmt: skip
     assert two.returncode == 0, two.stderr
     assert two.stderr.count("more held out") == 1, "one of them speaks"
+    assert json.loads(two.stdout)["ranks"] == 2
     one = place.train("rank", **ONE_STEP | {"epochs": 2.0}, trees_per_step=trees)
     for ours, theirs in zip(log(place.path / "ranks"), log(one), strict=True):
         assert ours == {key: pytest.approx(value, rel=1e-5) for key, value in theirs.items()}
@@ -616,8 +845,13 @@ def test_two_processes_take_the_step_that_one_takes(place: Place) -> None:
 @pytest.mark.long
 @pytest.mark.model
 def test_on_the_bundled_model_an_adapter_for_the_engine_is_left(place: Place) -> None:
+    from her.models.adapter import read_adapter
     from her.models.address import open_model
+    from her.models.weights import GGUF_SHA256
 
     run = place.train("mini", model="mini-base", **ONE_STEP, supervised_tokens=1, lora={"rank": 2})
-    assert (run / "adapter.gguf").is_file()
+    said = read_adapter(run / "adapter.gguf")
+    assert said is not None
+    assert (said.name, said.licence, said.base_sha256) == ("HER mini", "apache-2.0", GGUF_SHA256)
+    assert base_of(run / "adapter") == "mini-base"
     assert open_model(str(run / "adapter.gguf")).address

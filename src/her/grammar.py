@@ -35,9 +35,9 @@ class Limits:
         return self.plan + self.thought + self.action + self.speech
 
 
-SMALL = Limits(plan=120, thought=70, action=50, speech=160)
-"""For a model of a hundred million parameters, which loses its thread: what 99 of 100 authored turns of her-scenes need
-before a body is made to end (plans of 300 characters, speech of 234)."""
+SMALL = Limits(plan=48, thought=32, action=32, speech=28, bodies=1)
+"""For a model of a hundred million parameters, which loses its thread after a sentence or two: read blind, short
+replies make sense more often than long ones (docs/mini.md)."""
 
 _CONTROL = r"\x00-\x08\x0B\x0C\x0E-\x1F\x7F"
 _STOPS = r".!?…。！？\n"

@@ -14,8 +14,9 @@ from statistics import NormalDist
 
 DRAWS = 2000
 LEAST_SCENES = 6
-"""With fewer scenes even the range from the lowest to the highest of them holds the mean in less than 95 of 100
-cases (1 - 2 / 2^n for n scenes)."""
+"""The range from the lowest to the highest of n scenes holds the median of all scenes in 1 - 2 / 2^n of cases, which
+with fewer than six is less than 95 of 100. Of means there is no such rule, and this one is taken for them too: the
+intervals of a share about 0.3 held it in 91 of 100 cases with six scenes, in 94 with twelve (3,000 cases drawn)."""
 _TAIL = 0.975
 
 Interval = tuple[float, float] | None

@@ -46,7 +46,7 @@ def models_remove() -> None:
 def models_card(
     model: Annotated[str, typer.Argument(metavar="RUN|mini", help="The folder of a training run, or mini.")] = "mini",
 ) -> None:
-    """Write the card of a model: what it was made of, how, at what cost, how it measures up."""
+    """Write the card of a model: what it was made of, how, at what cost, and its held-out loss."""
     if model == "mini":
         from her.models.adapter import packaged_card
 

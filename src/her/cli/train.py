@@ -30,10 +30,10 @@ def train_sft(
 
     However a run ended, the same command goes on at its last checkpoint.
     """
-    from her.train.sft import sft
+    from her.train.sft import is_first, sft
 
     budget = sft(recipe, out, told=lambda line: typer.echo(line, err=True), dry=dry_run, seed=seed)
-    if as_json:
+    if as_json and is_first():
         typer.echo(json.dumps({"out": None if dry_run else str(out), **asdict(budget), "seconds": budget.seconds}))
 
 
@@ -58,7 +58,7 @@ def train_measure(
     split: Annotated[str, typer.Option(metavar="NAME", help="Whose turns: test, or validation.")] = "test",
     plans: Annotated[bool, typer.Option("--plans/--no-plans", help="Ask for a plan before each turn, or not.")] = True,
     constrained: Annotated[
-        bool, typer.Option("--constrained/--free", help="Hold replies to chat's grammar, or not.")
+        bool, typer.Option("--constrained/--free", help="Hold replies to chat's grammar, or not even begin them.")
     ] = False,
     seed: Annotated[list[int] | None, typer.Option(metavar="N", help="One reply a turn with each (repeat).")] = None,
     limit: Annotated[int | None, typer.Option(metavar="N", min=1, help="Only so many turns, drawn once.")] = None,
@@ -110,4 +110,4 @@ def train_compare(
     from her.train.measure.compare import compare, comparison
 
     differences = compare(folders)
-    typer.echo(told_as_json(differences) if as_json else comparison(folders, differences))
+    typer.echo(told_as_json(folders, differences) if as_json else comparison(folders, differences))

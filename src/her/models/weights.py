@@ -17,7 +17,7 @@ import tempfile
 import time
 import zipfile
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO
 
@@ -91,7 +91,7 @@ def pull(progress: Progress | None = None, source: Path | None = None) -> Path:
     target = weights_path()
     with _writing(target.parent):
         target.parent.mkdir(parents=True, exist_ok=True)
-        _sweep(target.parent)
+        sweep(target.parent, "pull-*")
         with tempfile.TemporaryDirectory(prefix="pull-", dir=target.parent, ignore_cleanup_errors=True) as scratch:
             if source is None:
                 _room(target.parent)
@@ -148,10 +148,12 @@ def _mark(marker: Path, stamp: str) -> None:
         return
 
 
-def _sweep(place: Path) -> None:
-    for old in place.glob("pull-*"):
-        if time.time() - old.stat().st_mtime > _STALE_SECONDS:
-            shutil.rmtree(old, ignore_errors=True)
+def sweep(place: Path, names: str) -> None:
+    """Removes the folders of these names that somebody who was killed left behind a day ago or earlier."""
+    for old in place.glob(names):
+        with suppress(FileNotFoundError):  # somebody else sweeps too
+            if time.time() - old.stat().st_mtime > _STALE_SECONDS:
+                shutil.rmtree(old, ignore_errors=True)
 
 
 def _room(place: Path) -> None:

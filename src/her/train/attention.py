@@ -8,6 +8,7 @@ a mask of their own, and does not believe any: `deviation` measures it on the mo
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from itertools import accumulate
 from typing import Any, Literal
 
@@ -154,13 +155,39 @@ def log_probs(model: Any, trees: Sequence[Tree], attention: Attention = "tree") 
 
 def deviation(model: Any, trees: Sequence[Tree], attention: Attention = "tree") -> float:
     """The largest difference, in nats, between the log-probabilities of trees in one row and those of their rows one
-    by one, as the model computes them by itself: without our attention, positions and labels."""
-    with torch.no_grad():
+    by one, as the model computes them by itself: without our attention, positions and labels.
+
+    It is computed in float32 whatever the weights are kept in: in bfloat16, rounding alone comes to as much as a fault.
+    """
+    with torch.no_grad(), _in_float32(model):
         ours = log_probs(model, trees, attention)
         model.set_attn_implementation("eager")  # what every model has, with whatever is peculiar to it
         theirs = torch.cat([_one_by_one(model, row) for tree in trees for row in tree.rows])
     model.set_attn_implementation(_known_as(attention))
     return float((ours - theirs).abs().max())
+
+
+@contextmanager
+def _in_float32(model: Any) -> Iterator[None]:
+    """Within it a model computes in float32. Each module's own weights are widened while it works and no longer, so
+    that this takes little more memory; narrowed again they are what they were, bit by bit."""
+
+    def widen(module: Any, _: Any) -> None:
+        for weight in module.parameters(recurse=False):
+            weight.data = weight.data.to(torch.promote_types(weight.dtype, torch.float32))
+
+    def narrow(module: Any, *_: Any) -> None:
+        for weight in module.parameters(recurse=False):
+            weight.data = weight.data.to(kept[weight])
+
+    kept = {weight: weight.dtype for weight in model.parameters()}
+    hooks = [module.register_forward_pre_hook(widen) for module in model.modules()]
+    hooks += [module.register_forward_hook(narrow, always_call=True) for module in model.modules()]
+    try:
+        yield
+    finally:
+        for hook in hooks:
+            hook.remove()
 
 
 def _one_by_one(model: Any, row: Row) -> torch.Tensor:

@@ -1,26 +1,37 @@
 """The model that training starts from, as a folder that transformers can open.
 
-Knows GGUF files, which are read once and kept in the cache, tensor by tensor at full precision. Refuses to train.
+Knows GGUF files, which are read once and kept in the cache, tensor by tensor at full precision, and by what a base is
+known on another machine. Refuses to train.
 """
 
 from __future__ import annotations
 
 import hashlib
+import json
 import os
-import shutil
 import tempfile
+from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 from her.errors import InputError, MissingExtra, ModelError, StorageError
 from her.models import weights
 from her.models.address import BUNDLED
 from her.models.settings import cache_folder
+from her.rows.files import sha_of
 
 try:
     import transformers
+    from gguf import GGUFReader
     from transformers.modeling_gguf_pytorch_utils import load_gguf_checkpoint
 except ImportError as missing:
     raise MissingExtra("training", "train") from missing
+
+BASE = "base.json"
+"""The file in an adapter's folder that says what it belongs to."""
+_WHOLE = ("config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json")
+_PART = "unpacking-"
+_READ = ("config.json", "tokenizer.json", "*.safetensors", "*.bin")
 
 
 def base_folder(model: str) -> str:
@@ -52,6 +63,59 @@ def gguf_of(model: str) -> Path | None:
     return Path(model).expanduser() if model.lower().endswith(".gguf") else None
 
 
+def identity(model: str, commit: str | None = None) -> dict[str, Any]:
+    """What a base is on any machine: its `model` as a recipe names it, without folders; the sha256 of its `files`, or
+    the `revision` of a hub's (`commit`); and the `licence` that its file states, if any."""
+    gguf = gguf_of(model)
+    if gguf is None and model.startswith("hf:"):
+        return {"model": model, "revision": commit}
+    if gguf is None:
+        folder = Path(model).expanduser()
+        files = sorted({path for names in _READ for path in folder.glob(names)})
+        return {"model": folder.resolve().name, "files": {path.name: sha_of(path) for path in files}}
+    found: dict[str, Any] = {"model": BUNDLED[1] if model in BUNDLED else gguf.name, "files": {gguf.name: sha_of(gguf)}}
+    stated = GGUFReader(gguf).fields.get("general.license")
+    return found if stated is None else {**found, "licence": str(stated.contents())}
+
+
+def base_of(adapter: Path) -> str:
+    """The model, as `base_folder` takes it, that an adapter's folder was made for.
+
+    A file or folder is looked for where the program runs, and beside the adapter. Raises InputError where it is not
+    there, or is another one than the adapter was trained on.
+    """
+    if not (adapter / BASE).is_file():
+        return _base_by_path(adapter)
+    try:
+        told = json.loads((adapter / BASE).read_text(encoding="utf-8"))
+        model = str(told["model"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise InputError(f"{adapter / BASE} does not say for which model the adapter was made ({error})") from error
+    if model in BUNDLED or model.startswith("hf:"):
+        return model
+    places = [place / model for place in (Path(), adapter.parent, adapter)]
+    found = next((place for place in places if place.exists()), None)
+    if found is None:
+        raise InputError(f"{adapter} was made for {model}, which is not here: put it beside the adapter's folder")
+    if identity(str(found))["files"] != told.get("files"):
+        raise InputError(f"{adapter} was made for another {model} than {found}: compare the sha256 in {BASE}")
+    return str(found)
+
+
+def _base_by_path(adapter: Path) -> str:
+    """The same for a folder of PEFT that does not come from HER, or from before HER wrote `BASE`."""
+    try:
+        told = json.loads((adapter / "adapter_config.json").read_text(encoding="utf-8"))
+        base = str(told["base_model_name_or_path"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise InputError(f"{adapter}: does not say for which model it was made ({error})") from error
+    if Path(base).is_dir():
+        return base
+    if not base or Path(base).is_absolute():
+        raise InputError(f"{adapter}: was made for {base!r}, which is not here; name the run that it came from")
+    return f"hf:{base}"
+
+
 def from_gguf(gguf: Path) -> Path:
     """A folder with config, tokenizer and float32 weights of a GGUF file (538 MB for the bundled one), kept in the
     cache by its sha256.
@@ -64,19 +128,36 @@ def from_gguf(gguf: Path) -> Path:
     except OSError as error:
         raise InputError(f"{gguf} cannot be read ({error.strerror}); name a GGUF file that is there") from error
     folder = cache_folder() / f"hf-{gguf.stem.lower()}-{sha[:12]}"
-    if (folder / "config.json").is_file():
+    if _whole(folder):
         return folder
     os.environ.setdefault("HF_HUB_OFFLINE", "1")
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix="hf-", dir=folder.parent) as part:
-            _write(gguf, Path(part))
-            if not (folder / "config.json").is_file():  # else somebody else was faster
-                shutil.rmtree(folder, ignore_errors=True)
-                shutil.copytree(part, folder, copy_function=os.replace)
+        weights.sweep(folder.parent, f"{_PART}*")
+        with tempfile.TemporaryDirectory(prefix=_PART, dir=folder.parent, ignore_cleanup_errors=True) as part:
+            _write(gguf, Path(part, "new"))
+            _settle(Path(part, "new"), folder, Path(part, "old"))
     except OSError as error:
         raise StorageError(f"{folder} cannot be written ({error}); free some room, or set HER_CACHE") from error
     return folder
+
+
+def _whole(folder: Path) -> bool:
+    return all((folder / name).is_file() for name in _WHOLE)
+
+
+def _settle(new: Path, folder: Path, old: Path) -> None:
+    """Puts a finished folder in its place at one stroke, unless another process was faster; `old` takes what was
+    there and is not whole, as an earlier HER could leave it."""
+    if _whole(folder):
+        return
+    with suppress(FileNotFoundError):
+        folder.rename(old)
+    try:
+        new.rename(folder)
+    except OSError:  # a folder that is not empty cannot be replaced
+        if not _whole(folder):
+            raise
 
 
 def _write(gguf: Path, folder: Path) -> None:
@@ -93,5 +174,5 @@ def _write(gguf: Path, folder: Path) -> None:
     if missing - {"lm_head.weight"}:  # that one is tied to the embeddings
         raise ModelError(f"{gguf} lacks weights of its own architecture: {', '.join(sorted(missing)[:3])}")
     plain.tie_weights()
-    plain.save_pretrained(folder)
+    plain.save_pretrained(folder, max_shard_size="1TB")  # one file, so that it is there or not
     tokenizer.save_pretrained(folder)

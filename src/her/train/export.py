@@ -6,14 +6,15 @@ round away there.
 
 from __future__ import annotations
 
+import json
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from her.errors import InputError, MissingExtra, StorageError
-from her.rows.files import sha_of
-from her.train.base import base_folder, gguf_of
+from her.models.adapter import BASE_KEY
+from her.train.base import BASE, base_folder, gguf_of, identity
 from her.train.card import card
 from her.train.gguf_adapter import write_gguf_adapter
 from her.train.quiet import quiet
@@ -27,6 +28,9 @@ except ImportError as missing:
     raise MissingExtra("training", "train") from missing
 
 
+CONFIG = "adapter_config.json"
+
+
 def export(model: Any, tokenizer: Any, address: str, folder: TrainFolder) -> Iterator[Path]:
     """Writes the trained model into its run's folder, and gives each thing that was written.
 
@@ -35,19 +39,21 @@ def export(model: Any, tokenizer: Any, address: str, folder: TrainFolder) -> Ite
     """
     adapter = isinstance(model, PeftModel)
     target = folder.path / (ADAPTER if adapter else MODEL)
+    base = _base(folder)
     try:
         model.save_pretrained(target)
         tokenizer.save_pretrained(target)
         (target / CARD).unlink(missing_ok=True)  # PEFT's form, not filled in; the card is the run's
+        if adapter:
+            _name_base(TrainFolder(target), base)
     except OSError as error:
         raise StorageError(f"{target} cannot be written ({error}); free some room") from error
     yield target
-    gguf = gguf_of(address) if adapter else None
-    if gguf is not None:
-        write_gguf_adapter(target, folder.path / GGUF, base=Path(base_folder(address)), about=_about(folder, gguf))
-        yield folder.path / GGUF
     folder.write(CARD, card(folder))
     yield folder.path / CARD
+    if adapter and gguf_of(address) is not None:
+        write_gguf_adapter(target, folder.path / GGUF, base=Path(base_folder(address)), about=_about(folder, base))
+        yield folder.path / GGUF
 
 
 @quiet()
@@ -60,22 +66,51 @@ def merge(run: Path, target: Path) -> Path:
     facts = folder.facts()
     if target.exists() and any(target.iterdir()):
         raise InputError(f"{target} is not empty; name a new folder")
-    if (run / MODEL).is_dir():
-        shutil.copytree(run / MODEL, target, dirs_exist_ok=True)
-        return target
-    if not (run / ADAPTER).is_dir():
+    if not (run / MODEL).is_dir() and not (run / ADAPTER).is_dir():
         raise InputError(f"{run} has no adapter yet; finish the run with: her train sft … --out {run}")
-    base = transformers.AutoModelForCausalLM.from_pretrained(base_folder(facts["model"]), dtype=torch.float32)
-    merged = PeftModel.from_pretrained(base, run / ADAPTER).merge_and_unload()
     try:
-        merged.save_pretrained(target)
-        transformers.AutoTokenizer.from_pretrained(run / ADAPTER).save_pretrained(target)
-        shutil.copy(run / CARD, target / CARD)
+        if (run / MODEL).is_dir():
+            shutil.copytree(run / MODEL, target, dirs_exist_ok=True)
+        else:
+            merged = _merged(base_folder(facts["model"]), _base(folder).get("revision"), run / ADAPTER)
+            merged.save_pretrained(target)
+            transformers.AutoTokenizer.from_pretrained(run / ADAPTER).save_pretrained(target)
     except OSError as error:
         raise StorageError(f"{target} cannot be written ({error}); free some room") from error
+    TrainFolder(target).write(CARD, card(folder))
     return target
 
 
-def _about(folder: TrainFolder, gguf: Path) -> dict[str, str]:
-    """What a GGUF adapter says of itself: its run's name, and the file that it belongs to by its hash."""
-    return {"general.name": folder.path.name, "her.base.sha256": sha_of(gguf)}
+def _merged(base: str, revision: str | None, adapter: Path) -> Any:
+    try:
+        model = transformers.AutoModelForCausalLM.from_pretrained(
+            base, revision=revision or "main", dtype=torch.float32
+        )
+    except OSError as error:
+        raise InputError(f"transformers finds no {base!r} ({error}); the run was made on it") from error
+    return PeftModel.from_pretrained(model, adapter).merge_and_unload()
+
+
+def _base(folder: TrainFolder) -> dict[str, Any]:
+    """The identity of what a run started from; earlier runs wrote down a path instead."""
+    facts = folder.facts()
+    base = facts["base"]
+    return base if isinstance(base, dict) else identity(facts["model"])
+
+
+def _name_base(adapter: TrainFolder, base: Mapping[str, Any]) -> None:
+    """Has a folder of PEFT name its base as any machine knows it, and not by a path of this one."""
+    config = json.loads((adapter.path / CONFIG).read_text(encoding="utf-8"))
+    told = {"base_model_name_or_path": base["model"].removeprefix("hf:"), "revision": base.get("revision")}
+    adapter.write(CONFIG, json.dumps({**config, **told}, indent=2, ensure_ascii=False) + "\n")
+    adapter.write(BASE, json.dumps(base, indent=1, ensure_ascii=False) + "\n")
+
+
+def _about(folder: TrainFolder, base: Mapping[str, Any]) -> dict[str, str]:
+    """What a GGUF adapter says of itself: whose it is, and the file that it belongs to by its hash.
+
+    An adapter of ours is given away as its base is.
+    """
+    (sha,) = base["files"].values()
+    licence = {"general.license": base["licence"]} if "licence" in base else {}
+    return {"general.name": f"HER {folder.path.resolve().name}", **licence, BASE_KEY: sha}

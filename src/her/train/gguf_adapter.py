@@ -86,6 +86,11 @@ def write_gguf_adapter(
     _write(target, shape.kind, alpha, {"general.name": target.stem, **about}, tensors)
 
 
+def check_base(base: Path) -> None:
+    """Raises InputError unless adapters for the base in that folder can be written as GGUF."""
+    _read_base(base / "config.json")
+
+
 def _object(path: Path) -> dict[str, Any]:
     try:
         found = json.loads(path.read_text(encoding="utf-8"))

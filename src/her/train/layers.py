@@ -19,17 +19,22 @@ LAYERS = (*Kind, "marks")
 
 @dataclass(frozen=True, slots=True)
 class Layered:
-    """A turn to learn: the layer of each of its tokens, end token included, and how many characters each layer has."""
+    """A turn to learn: the layer of each of its tokens, end token included, and how many characters each layer has.
+
+    `read` is False for a turn that does not read back as it stands, all of which is then marks.
+    """
 
     tokens: tuple[str, ...]
     characters: Mapping[str, int]
+    read: bool = True
 
 
 def layered(text: str, speaker: str, token_bytes: Sequence[bytes]) -> Layered:
     """The layers of a written turn; `token_bytes` are the bytes of its tokens, none for those that end it."""
     owner: list[str] = []
     characters = dict.fromkeys(map(str, LAYERS), 0)
-    for kind, piece in _pieces(text, speaker):
+    pieces = _pieces(text, speaker)
+    for kind, piece in pieces or [("marks", text)]:
         owner += [kind] * len(piece.encode())
         characters[kind] += len(piece)
     layers: list[str] = []
@@ -38,11 +43,11 @@ def layered(text: str, speaker: str, token_bytes: Sequence[bytes]) -> Layered:
         held = owner[at : at + len(piece_bytes)]
         layers.append(max(dict.fromkeys(held), key=held.count) if held else "marks")
         at += len(piece_bytes)
-    return Layered(tuple(layers), characters)
+    return Layered(tuple(layers), characters, read=bool(pieces))
 
 
 def _pieces(text: str, speaker: str) -> list[tuple[str, str]]:
-    """The text cut into layers and marks; all of it is marks where it does not read back as it stands."""
+    """The text cut into layers and marks; nothing where it does not read back as it stands."""
     turn = parse(text, speaker=speaker).turn
     name = f"{speaker}: "
     plan = [segment for segment in turn.segments if segment.kind is Kind.SYSTEM_THINKING]
@@ -54,7 +59,7 @@ def _pieces(text: str, speaker: str) -> list[tuple[str, str]]:
         found += [("marks", before), (str(segment.kind), held), ("marks", after)]
     if plan and len(turn.segments) == len(plan):
         found.append(("marks", name))
-    return found if "".join(piece for _, piece in found) == text else [("marks", text)]
+    return found if "".join(piece for _, piece in found) == text else []
 
 
 @dataclass

@@ -68,12 +68,26 @@ def encoder(tokenizer: Any, recipe: Recipe) -> Encoder:
 
 
 def read_split(data: Data, split: str) -> dict[str, SftRow]:
-    """The samples of a split that a recipe wants, by id; empty where the data set has no such split."""
+    """The samples of a split that a recipe wants, by id; empty where the data set has no such split.
+
+    Raises InputError where two samples have one id.
+    """
     found: dict[str, SftRow] = {}
+    configs: dict[str, str] = {}
     for config in data.configs:
         for sample in read_samples(data.folder, config, SftRow, split):
-            if not data.languages or sample.language.split("-")[0] in data.languages:
-                found[sample.id] = sample
+            if data.languages and sample.language.split("-")[0] not in data.languages:
+                continue
+            if other := found.get(sample.id):
+                one, two = (
+                    f"{name} (scene {row.scene}, {row.character}, turn {row.number})"
+                    for name, row in ((configs[sample.id], other), (config, sample))
+                )
+                raise InputError(
+                    f"{data.folder}: two rows of the split `{split}` have the id {sample.id!r}: one in {one}, one in "
+                    f"{two}; give each its own"
+                )
+            found[sample.id], configs[sample.id] = sample, config
     return found
 
 

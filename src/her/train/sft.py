@@ -6,7 +6,6 @@ Knows the order of things: read, tell the cost, check, train or go on, export. R
 from __future__ import annotations
 
 import gc
-import json
 import math
 import os
 import time
@@ -18,12 +17,14 @@ from typing import Any
 from her.errors import InputError, MissingExtra, ModelError
 from her.train import export
 from her.train.attention import attend, deviation, log_probs
-from her.train.base import base_folder
+from her.train.base import base_folder, gguf_of, identity
 from her.train.budget import Budget
+from her.train.checkpoints import Best, last_checkpoint
 from her.train.curves import draw
+from her.train.gguf_adapter import check_base
 from her.train.lessons import Lessons, data_hashes, encoder, fingerprint, lessons, read_split
 from her.train.quiet import quiet
-from her.train.recipe import Recipe, load_recipe
+from her.train.recipe import Recipe, as_toml, load_recipe, seen_from
 from her.train.run_folder import CHECKPOINTS, CURVES, TrainFolder, versions
 from her.train.tokens import Encoder
 from her.train.trainer import HeldOut, TreeTrainer, Watch
@@ -31,15 +32,15 @@ from her.train.trainer import HeldOut, TreeTrainer, Watch
 try:
     import torch
     import transformers
-    from peft import LoraConfig
+    from peft import LoraConfig, get_peft_model
     from safetensors import SafetensorError
     from trl import SFTConfig
 except ImportError as missing:
     raise MissingExtra("training", "train") from missing
 
-MOST_DEVIATION = {"float32": 1e-2, "bfloat16": 2.0}
-"""Nats by which a learnt token may differ between a tree and its row before a model is refused: some hundred times,
-and three times, the most that rounding gave on the bundled model (docs/log.md)."""
+MOST_DEVIATION = 1e-2
+"""Nats by which a learnt token may differ in float32 between a tree and its row before a model is refused: some hundred
+times the most that rounding gave on the bundled model (docs/log.md)."""
 DRAW_EVERY = 10.0
 """Seconds between two drawings of the curves, each of which takes about one."""
 Told = Callable[[str], None]
@@ -47,15 +48,19 @@ Told = Callable[[str], None]
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """Everything but the training: the model with its attention, the encoder, the trees, the cost."""
+    """Everything but the training: the model with its attention and its adapter, the encoder, the trees, the cost."""
 
     recipe: Recipe
-    base: str
     model: Any
     encoder: Encoder
     lessons: Lessons
     held_out: Lessons | None
     budget: Budget
+
+
+def is_first() -> bool:
+    """Whether this process is the one of its run, under accelerate, that speaks and writes."""
+    return os.environ.get("RANK", "0") == "0"
 
 
 @quiet()
@@ -65,7 +70,7 @@ def sft(path: Path, out: Path, *, told: Told, dry: bool = False, seed: int | Non
     `told` gets lines for people; `dry` stops after the budget and writes nothing. Raises InputError, ModelError,
     StorageError.
     """
-    first = os.environ.get("RANK", "0") == "0"  # of several processes one speaks and writes
+    first = is_first()
     told = told if first else _mute
     recipe = load_recipe(path)
     if seed is not None:
@@ -76,11 +81,12 @@ def sft(path: Path, out: Path, *, told: Told, dry: bool = False, seed: int | Non
     ready = prepare(recipe, told)
     if dry:
         return ready.budget
-    checkpoint = _last_checkpoint(out / CHECKPOINTS)
+    checkpoint = last_checkpoint(out / CHECKPOINTS)
     if goes_on:
         told(f"going on from {checkpoint.name}" if checkpoint else "beginning again: no checkpoint was written")
     elif first:
-        folder.begin(path.read_text(encoding="utf-8"), _facts(ready, hashes), same=same)
+        told_here = seen_from(recipe, out)
+        folder.begin(as_toml(told_here), _facts(ready, told_here, hashes), same=same)
     _train(ready, folder, told, checkpoint)
     if torch.distributed.is_initialized():
         gc.collect()  # what is left of the trainer: were it the last to hold the group, it would wait for itself
@@ -88,12 +94,12 @@ def sft(path: Path, out: Path, *, told: Told, dry: bool = False, seed: int | Non
     return ready.budget
 
 
-def _facts(ready: Prepared, hashes: dict[str, str]) -> dict[str, Any]:
-    """What a result may hang on."""
+def _facts(ready: Prepared, recipe: Recipe, hashes: dict[str, str]) -> dict[str, Any]:
+    """What a result may hang on; `recipe` is the run's, as its folder tells it."""
     return {
-        "model": ready.recipe.model,
-        "base": ready.base,
-        "recipe": ready.recipe.model_dump(mode="json"),
+        "model": recipe.model,
+        "base": identity(recipe.model, getattr(ready.model.config, "_commit_hash", None)),
+        "recipe": recipe.model_dump(mode="json"),
         "data": hashes,
         "template": ready.encoder.template_sha,
         "versions": versions(),
@@ -120,6 +126,8 @@ def prepare(recipe: Recipe, told: Told) -> Prepared:
         )
     transformers.set_seed(recipe.seed)
     base = base_folder(recipe.model)
+    if recipe.lora and gguf_of(recipe.model):
+        check_base(Path(base))  # else no adapter.gguf could be written at the end
     tokenizer, model = _load(base, recipe)
     attend(model, recipe.attention, recipe.model)
     encode = encoder(tokenizer, recipe)
@@ -131,15 +139,18 @@ def prepare(recipe: Recipe, told: Told) -> Prepared:
         )
     held = lessons(read_split(recipe.data, "validation"), encode, recipe.packing)
     _check(model, train, recipe)
+    model = _adapted(model, recipe)
     budget = Budget.of(train, held, recipe, _speed(model, train, recipe))
     told(budget.text)
-    return Prepared(recipe, base, model, encode, train, held if held.trees else None, budget)
+    return Prepared(recipe, model, encode, train, held if held.trees else None, budget)
 
 
 def _load(base: str, recipe: Recipe) -> tuple[Any, Any]:
+    # Weights that learn are kept in float32, or small steps would round away; the passes alone are then in bfloat16.
+    precision = recipe.precision if recipe.lora else "float32"
     try:
         tokenizer = transformers.AutoTokenizer.from_pretrained(base)
-        model = transformers.AutoModelForCausalLM.from_pretrained(base, dtype=getattr(torch, recipe.precision))
+        model = transformers.AutoModelForCausalLM.from_pretrained(base, dtype=getattr(torch, precision))
     except OSError as error:
         raise InputError(f"model: transformers finds no {recipe.model!r} ({error}); check its name") from error
     except (ValueError, RuntimeError, ImportError, KeyError, SafetensorError) as error:
@@ -147,6 +158,8 @@ def _load(base: str, recipe: Recipe) -> tuple[Any, Any]:
     if torch.cuda.is_available():
         torch.cuda.set_device(int(os.environ.get("LOCAL_RANK", "0")))
         model = model.to("cuda")
+    if not recipe.model.startswith("hf:"):
+        model.name_or_path = ""  # a path of this machine, which PEFT would write down
     return tokenizer, model
 
 
@@ -155,7 +168,7 @@ def _check(model: Any, train: Lessons, recipe: Recipe) -> None:
     model.eval()
     trees = sorted(train.trees, key=lambda tree: (len(tree.rows) == 1, len(tree)))[: recipe.trees_per_pass]
     differs = deviation(model, trees, recipe.attention)
-    if differs > MOST_DEVIATION[recipe.precision]:
+    if not differs <= MOST_DEVIATION:
         raise InputError(
             f"{recipe.model}: its log-probabilities in a tree differ by {differs:.2g} nats from those of the rows one "
             "by one, so it does not follow positions or mask, or its attention is more than softmax over scaled "
@@ -163,50 +176,57 @@ def _check(model: Any, train: Lessons, recipe: Recipe) -> None:
         )
 
 
+def _adapted(model: Any, recipe: Recipe) -> Any:
+    """The model with a fresh adapter, all else frozen; as it is where all weights are trained."""
+    if recipe.lora is None:
+        return model
+    config = LoraConfig(
+        r=recipe.lora.rank,
+        lora_alpha=recipe.lora.alpha,
+        lora_dropout=recipe.lora.dropout,
+        target_modules="all-linear",
+        task_type="CAUSAL_LM",
+    )
+    transformers.set_seed(recipe.seed)  # PEFT draws the adapter
+    return get_peft_model(model, config)
+
+
 def _speed(model: Any, train: Lessons, recipe: Recipe) -> float:
-    """Tokens per second of forward and backward through a tree of middle length, after two to warm up."""
-    tree = sorted(train.trees, key=len)[len(train.trees) // 2]
+    """Tokens per second of forward and backward through one pass of middle length, after two to warm up.
+
+    The passes are those of the run: on the same weights, in the same precision, with as many trees, and with
+    activations kept or not as the recipe says.
+    """
+    trees = sorted(train.trees, key=len)
+    first = max(0, (len(trees) - recipe.trees_per_pass) // 2)
+    trees = trees[first : first + recipe.trees_per_pass]
     model.train()
+    if recipe.gradient_checkpointing:
+        model.activation_checkpointing_enable()
     seconds = 0.0
     for _ in range(3):
         began = time.perf_counter()
-        log_probs(model, [tree], recipe.attention).sum().backward()
+        with torch.autocast(model.device.type, torch.bfloat16, enabled=recipe.precision == "bfloat16"):
+            loss = log_probs(model, trees, recipe.attention).sum()
+        loss.backward()
         if torch.cuda.is_available():
             torch.cuda.synchronize()
         seconds = time.perf_counter() - began
     model.zero_grad(set_to_none=True)
-    return len(tree) / seconds
+    return sum(map(len, trees)) / seconds
 
 
 def _mute(line: str) -> None:
     """Tells nobody."""
 
 
-def _last_checkpoint(folder: Path) -> Path | None:
-    """The latest checkpoint that was written whole; None where there is none."""
-    whole: dict[int, Path] = {}
-    for state in folder.glob("checkpoint-*/trainer_state.json"):  # the last file of a checkpoint to be written
-        try:
-            whole[json.loads(state.read_text("utf-8"))["global_step"]] = state.parent
-        except (OSError, ValueError):
-            continue
-    return whole[max(whole)] if whole else None
-
-
 def _trainer(ready: Prepared, folder: TrainFolder, told: Told, *, anew: bool) -> TreeTrainer:
     held = None
     if ready.held_out is not None:
         layers = [ready.held_out.layers(tree, ready.encoder) for tree in ready.held_out.trees]
+        if unread := sum(not turn.read for turns in layers for turn in turns):
+            told(f"{unread:,} held-out turns do not read back as they are written: they count in the loss, in no layer")
         held = HeldOut(ready.held_out.trees, layers)
-    lora = ready.recipe.lora
-    adapter = lora and LoraConfig(
-        r=lora.rank,
-        lora_alpha=lora.alpha,
-        lora_dropout=lora.dropout,
-        target_modules="all-linear",
-        task_type="CAUSAL_LM",
-    )
-
     drawn = time.monotonic()
 
     def tell(logs: dict[str, Any], state: Any) -> None:
@@ -225,8 +245,7 @@ def _trainer(ready: Prepared, folder: TrainFolder, told: Told, *, anew: bool) ->
         args=_arguments(ready, folder, evaluates=held is not None, anew=anew),
         model=ready.model,
         processing_class=ready.encoder.tokenizer,
-        peft_config=adapter,
-        callbacks=[Watch(tell)],
+        callbacks=[Watch(tell), *([Best()] if held is not None and ready.recipe.keep == "best" else [])],
     )
 
 

@@ -69,6 +69,13 @@ class TreeTrainer(SFTTrainer):  # type: ignore[misc]
     def _send_telemetry(self) -> None:
         """TRL tells its makers of every run; of ours nobody is told."""
 
+    def _run_epoch(self, **rest: Any) -> None:
+        """Nothing of a run that is done: its last step may lie within an epoch, with which the loop would go on."""
+        if self.state.global_step >= self.state.max_steps:
+            self.control.should_training_stop = True
+        else:
+            super()._run_epoch(**rest)
+
     def compute_loss(
         self, model: Any, inputs: dict[str, Any], return_outputs: bool = False, num_items_in_batch: Any = None
     ) -> Any:

@@ -9,7 +9,7 @@ import asyncio
 import json
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -78,10 +78,27 @@ def measure(options: MeasureOptions, *, told: Told) -> dict[str, Any]:
     return report
 
 
+def measured(options: MeasureOptions) -> dict[str, Any] | None:
+    """What measures.json holds where a measurement with these very options, weights and data left it; else None.
+
+    Raises InputError, StorageError.
+    """
+    try:
+        report: dict[str, Any] = json.loads((options.out / MEASURES).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    split = held_out(options.data, options.split, plans=options.plans, languages=options.languages, limit=options.limit)
+    about = _about(options, arm(options.address, constrained=options.constrained), split)
+    # Where the data lie matters to nothing, and another version of a package is no reason to begin again.
+    del about["data"], about["versions"]
+    wanted = json.loads(json.dumps(about))
+    return report if all(name in report and report[name] == value for name, value in wanted.items()) else None
+
+
 def _check(options: MeasureOptions, split: Split) -> None:
     """Raises InputError now for what would fail after all replies have been waited for."""
-    measured = {_same(name) for name in (options.address, options.weights) if name}
-    if options.frozen is not None and _same(options.frozen) in measured:
+    own = {_same(name) for name in (options.address, options.weights) if name}
+    if options.frozen is not None and _same(options.frozen) in own:
         raise InputError(f"--frozen: {options.frozen} is the model that is measured; name one that is not")
     if options.frozen is not None and all(sample.plan for sample in split.samples.values()):
         raise InputError(f"--frozen: {options.data} has no samples without plans, whose prompts are needed; make them")
@@ -113,21 +130,24 @@ def _bindings(options: MeasureOptions, split: Split, replies: Sequence[Replied],
     bound: Bound = {}
     if options.frozen is None:
         return bound
-    from her.train.measure.binding import bindings, said_by_gold, said_by_model
+    from her.train.measure.binding import Saying, bindings, said_by_gold, said_by_model
     from her.train.measure.weights import load_weights
 
-    frozen = load_weights(options.frozen)
-    plain = {id: sample for id, sample in split.samples.items() if not sample.plan}
-    told(f"binding under {options.frozen}: turns as written")
-    for turn, part in bindings(frozen, [*said_by_gold(split.places)], plain).items():
-        bound.setdefault((turn, None), {})["binding"] = part
+    said: dict[tuple[int | None, str], Iterable[Saying]] = {(None, "binding"): said_by_gold(split.places)}
     for seed in options.seeds:
-        told(f"binding under {options.frozen}: replies with seed {seed}, and shuffled ones")
         own = [reply for reply in replies if reply.seed == seed]
         for name, shuffled in (("binding", False), ("binding_shuffled", True)):
-            sayings = [*said_by_model(split.places, own, shuffled=shuffled)]
-            for turn, part in bindings(frozen, sayings, plain).items():
-                bound.setdefault((turn, seed), {})[name] = part
+            said[seed, name] = said_by_model(split.places, own, shuffled=shuffled)
+    # All in one call, since what takes long is to read the prompts.
+    whose = {
+        f"{saying.key}\n{name}\n{seed}": (saying, seed, name) for (seed, name), each in said.items() for saying in each
+    }
+    told(f"binding under {options.frozen}: {len(whose)} texts, as written, replied, and shuffled")
+    plain = {id: sample for id, sample in split.samples.items() if not sample.plan}
+    sayings = [replace(saying, key=key) for key, (saying, _, _) in whose.items()]
+    for key, part in bindings(load_weights(options.frozen), sayings, plain, told).items():
+        saying, of, name = whose[key]
+        bound.setdefault((saying.key, of), {})[name] = part
     return bound
 
 
@@ -167,14 +187,15 @@ def _of_weights(options: MeasureOptions, split: Split, told: Told) -> Iterator[O
 
 def _about(options: MeasureOptions, how: Arm, split: Split) -> dict[str, Any]:
     """What a figure may hang on."""
-    told = asdict(options)
+    told, asked = asdict(options), how.told()
     del told["address"], told["out"]
     return {
         "model": resolve(options.address),
-        "identity": how.model,
+        "identity": asked.pop("model"),
         **{name: str(value) if isinstance(value, Path) else value for name, value in told.items()},
-        "limits": how.limits and asdict(how.limits),
-        "sampling": {name: getattr(how.sampling, name) for name in ("temperature", "top_p", "max_tokens")},
+        "prefill": options.constrained,
+        "limits": asked.pop("limits"),
+        "sampling": asked,
         "files": data_hashes(Data(folder=options.data, plans="both")),
         "versions": versions(),
         "turns": len(split.places),
@@ -194,6 +215,8 @@ def _figures(seen: Sequence[Observation]) -> dict[str, Any]:
 
 
 def _write(out: Path, seen: Iterable[Observation], report: dict[str, Any]) -> None:
+    # Of a run that ends here no report stays that tells of other turns.
+    (out / MEASURES).unlink(missing_ok=True)
     with Writer(out / TURNS) as file:
         for each in seen:
             file.write(each)

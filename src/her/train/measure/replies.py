@@ -1,8 +1,8 @@
 """One reply of a model at each held-out turn, written down as it comes.
 
-Knows what chat sends: prompt, beginning, sampling, grammar; and a journal, so that nothing is asked twice. Refuses to
-mend: the first reply counts, and no stop string hides that it speaks for others. As in chat, a reply ends where
-somebody else begins to speak.
+Knows what chat sends: prompt, beginning, sampling, grammar; and a journal, so that nothing is asked twice. A free reply
+is given neither grammar nor beginning. Refuses to mend: the first reply counts, and no stop string hides that it speaks
+for others. As in chat, a reply ends where somebody else begins to speak.
 """
 
 from __future__ import annotations
@@ -11,10 +11,11 @@ import hashlib
 import os
 import re
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
 from contextlib import aclosing, nullcontext
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 from her import markup
 from her.actor import CHARS_PER_TOKEN, suited
@@ -26,9 +27,9 @@ from her.models.base import Constraint, Message, Model, Reply, Sampling, prompt_
 from her.rows.files import line_of, read_rows, sha_of
 from her.rows.record import Record
 from her.script import Prompt, cut_point, without_oldest
-from her.stream import SecondSpeaker
+from her.stream import Retract, SecondSpeaker, Started
 from her.train.measure.places import Place
-from her.turn import Ending
+from her.turn import Ending, Kind
 
 Told = Callable[[str], None]
 TELL_EVERY = 10
@@ -36,7 +37,8 @@ TELL_EVERY = 10
 
 class Replied(Record):
     """A reply as it came. `text` holds its beginning; `finish` is a Finish, or `second_speaker` where the reply was
-    ended there; `tokens` are those written, None where the backend does not say."""
+    ended there; `tokens` are those written, None where the backend does not say. `grammar` is the sha256 of the grammar
+    that it was held to, empty for a free one; `how` is what its Arm told."""
 
     id: str
     scene: str
@@ -48,15 +50,14 @@ class Replied(Record):
     seconds: float
     tokens: int | None
     prompt: str
-    model: str
-    constrained: bool
-    temperature: float
+    grammar: str
+    how: dict[str, Any]
 
 
 class ReplyLog:
     """The replies in a file; each is on disk before the next is asked for, and a line that a kill tore is dropped.
 
-    Raises InputError for a file of something else, StorageError.
+    Raises InputError for a file of something else or of an older version, StorageError.
     """
 
     def __init__(self, path: Path) -> None:
@@ -69,19 +70,24 @@ class ReplyLog:
                 os.truncate(path, whole)
         except OSError as error:
             raise StorageError(f"{path} cannot be written ({error.strerror}); name another folder") from error
-        self._kept = {(row.id, row.seed): row for row in read_rows(path, Replied)}
+        try:
+            self._kept = {(row.id, row.seed): row for row in read_rows(path, Replied)}
+        except InputError as error:
+            raise InputError(
+                f"{path}: does not say how its replies were got, as this version does; name a new folder, or remove "
+                f"it ({error})"
+            ) from error
 
     def find(self, place: Place, seed: int, how: Arm) -> Replied | None:
         """The reply at a place; None where there is none yet. Raises InputError for one that was got otherwise."""
         kept = self._kept.get((place.sample.id, seed))
         if kept is None:
             return None
-        asked = how.model, how.limits is not None, how.sampling.temperature
-        if (kept.model, kept.constrained, kept.temperature) != asked:
-            held = f"{'constrained' if kept.constrained else 'free'} replies of {kept.model}"
-            raise InputError(
-                f"{self.path}: holds {held} at temperature {kept.temperature:g}; name a new folder, or remove it"
-            )
+        asked = how.told()
+        names = [name for name in {**asked, **kept.how} if kept.how.get(name) != asked.get(name)]
+        if names:
+            unlike = "; ".join(f"{name}: {words(kept.how.get(name))}, now {words(asked.get(name))}" for name in names)
+            raise InputError(f"{self.path}: its replies were got otherwise ({unlike}); name a new folder, or remove it")
         return kept
 
     def add(self, row: Replied) -> None:
@@ -104,6 +110,36 @@ class Arm:
     model: str
     limits: Limits | None
     sampling: Sampling = field(default_factory=Sampling)
+
+    def told(self) -> dict[str, Any]:
+        """All of it as JSON has it, but for the seed, which is a reply's own."""
+        sampling = asdict(replace(self.sampling, seed=None))
+        return {
+            "model": self.model,
+            "limits": self.limits and asdict(self.limits),
+            **{name: sampling[name] for name in ("temperature", "top_p", "max_tokens", "repeat_penalty")},
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What is sent at a place, whatever the seed."""
+
+    prompt: Prompt
+    constraint: Constraint | None
+
+    @property
+    def grammar(self) -> str:
+        """The sha256 of the grammar, empty where there is none."""
+        rules = self.constraint and self.constraint.grammar
+        return hashlib.sha256(rules.encode()).hexdigest() if rules else ""
+
+
+def words(told: object) -> str:
+    """A value of `Arm.told` for people."""
+    if isinstance(told, Mapping):
+        return ", ".join(f"{name} {value}" for name, value in told.items())
+    return "none" if told is None else str(told)
 
 
 def arm(address: str, *, constrained: bool) -> Arm:
@@ -145,7 +181,7 @@ async def play(
     began, done = time.monotonic(), 0
     rows: list[Replied] = []
     for place in places:
-        asked = await _prompt(model, place, how.sampling.max_tokens)
+        asked = await _asked(model, place, how)
         for seed in seeds:
             row = log.find(place, seed, how)
             if row is None:
@@ -155,15 +191,22 @@ async def play(
                 if done % TELL_EVERY == 0 or done == missing:
                     each = (time.monotonic() - began) / done
                     told(f"{done} of {missing}, {each:.1f} s each, {each * (missing - done) / 60:.0f} min to go")
-            elif row.prompt != asked.sha:
-                raise InputError(f"{log.path}: the prompt of {row.id} is another now; name a new folder")
+            elif (row.prompt, row.grammar) != (asked.prompt.sha, asked.grammar):
+                changed = "prompt" if row.prompt != asked.prompt.sha else "grammar"
+                raise InputError(f"{log.path}: the {changed} of {row.id} is another now; name a new folder")
             rows.append(row)
     return rows
 
 
-async def _prompt(model: Model, place: Place, reserve: int) -> Prompt:
+async def _asked(model: Model, place: Place, how: Arm) -> Asked:
+    """What chat sends; of a free reply not a word is written for the model, so that its form is all its own."""
+    begun = place.beginning if model.prefills and how.limits is not None else ""
+    sent = await _prompt(model, place, begun, how.sampling.max_tokens)
+    return Asked(sent, None if how.limits is None else await _constraint(model, place, how.limits, begun))
+
+
+async def _prompt(model: Model, place: Place, begun: str, reserve: int) -> Prompt:
     """What chat sends, without its oldest exchanges where it and `reserve` tokens of reply do not fit."""
-    begun = place.beginning if model.prefills else ""
     exchanges = sum(message.role == "assistant" for message in place.context)
 
     async def count(dropped: int) -> int | None:
@@ -178,17 +221,16 @@ async def _prompt(model: Model, place: Place, reserve: int) -> Prompt:
     return Prompt(messages, begun, dropped, prompt_sha(messages, begun))
 
 
-async def _reply(model: Model, place: Place, asked: Prompt, seed: int, how: Arm) -> Replied:
-    constraint = None if how.limits is None else await _constraint(model, place, how.limits, asked.prefill)
+async def _reply(model: Model, place: Place, asked: Asked, seed: int, how: Arm) -> Replied:
     began = time.monotonic()
     stream = model.stream(
-        asked.messages,
+        asked.prompt.messages,
         replace(how.sampling, seed=seed),
-        prefill=asked.prefill,
-        constraint=constraint,
+        prefill=asked.prompt.prefill,
+        constraint=asked.constraint,
         call_id=f"{place.sample.id}/{seed}",
     )
-    text, reply = await _heard(stream, place, asked.prefill)
+    text, reply = await _heard(stream, place, asked.prompt.prefill)
     if reply is not None and reply.error:
         raise ModelError(f"{place.sample.id}: {reply.error}; give the same command again, and it goes on here")
     return Replied(
@@ -197,14 +239,13 @@ async def _reply(model: Model, place: Place, asked: Prompt, seed: int, how: Arm)
         world=place.sample.slug,
         character=place.speaker,
         seed=seed,
-        text=asked.prefill + text,
+        text=asked.prompt.prefill + text,
         finish=str(reply.finish if reply else Ending.SECOND_SPEAKER),
         seconds=round(time.monotonic() - began, 3),
         tokens=reply.usage.completion_tokens if reply else None,
-        prompt=asked.sha,
-        model=how.model,
-        constrained=how.limits is not None,
-        temperature=how.sampling.temperature,
+        prompt=asked.prompt.sha,
+        grammar=asked.grammar,
+        how=how.told(),
     )
 
 
@@ -212,15 +253,18 @@ async def _heard(stream: AsyncIterator[str | Reply], place: Place, begun: str) -
     """What a stream said, and its Reply; None where it was ended because somebody else began to speak."""
     parser = markup.stream(speaker=place.speaker, cast=place.others, plan=place.sample.plan)
     parser.feed(begun)
-    # A reply without a beginning may be a plan that lost its opener, and those have lines with names.
-    watched = bool(begun) or not place.sample.plan
+    # A reply whose plan has not begun may be a plan that lost its opener, and those have lines with names.
+    planned, second = bool(begun) or not place.sample.plan, False
     said: list[str] = []
     async with aclosing(stream) if isinstance(stream, AsyncGenerator) else nullcontext():
         async for piece in stream:
             if isinstance(piece, Reply):
                 return piece.text, piece
             said.append(piece)
-            if any(isinstance(event, SecondSpeaker) for event in parser.feed(piece)) and watched:
+            for event in parser.feed(piece):
+                planned = planned or event == Started(Kind.SYSTEM_THINKING)
+                second = isinstance(event, SecondSpeaker) or (second and not isinstance(event, Retract))
+            if second and planned:
                 return "".join(said), None
     raise AssertionError("a stream ended without a Reply")
 

@@ -1,14 +1,17 @@
 """Tables of measurements in Markdown.
 
-Knows how a figure is written. Refuses to round a difference into being.
+Knows how a figure is written, and how a measurement was made. Refuses to round a difference into being.
 """
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 from her.train.measure.figures import FIGURES, Unit
+from her.train.measure.replies import words
 
 NONE = "–"
 NOTE = (
@@ -78,14 +81,34 @@ def _cells(name: str, estimate: Mapping[str, Any] | None) -> Iterator[str]:
     yield f"{estimate['turns']:,}"
 
 
+def how(report: Mapping[str, Any]) -> dict[str, str]:
+    """How a measurement was made, for people: everything that may make two of them unlike, a short text each.
+
+    Raises KeyError for a report of an older version.
+    """
+    sampling, languages = report["sampling"], ", ".join(report["languages"]) or "all languages"
+    files = json.dumps(report["files"], sort_keys=True)
+    begun = "its beginning given" if report["prefill"] else "not a word given"
+    limits = f"held to chat's grammar ({words(report['limits'])})" if report["constrained"] else "free"
+    return {
+        "replies": f"{limits}, {begun}",
+        "plans": "asked for" if report["plans"] else "not asked for",
+        "sampling": f"temperature {sampling['temperature']:g}, top-p {sampling['top_p']:g}, at most "
+        f"{sampling['max_tokens']:,} tokens",
+        "seeds": ", ".join(map(str, report["seeds"])),
+        "turns": f"{report['turns']:,} in {report['scenes']:,} scenes, {languages}",
+        "split": f"`{report['split']}`",
+        "data": f"`{hashlib.sha256(files.encode()).hexdigest()[:12]}`",
+        "binding under": f"`{report['frozen']}`" if report["frozen"] else NONE,
+        "list of stock phrases": f"`{report['phrases']}`" if report["phrases"] else NONE,
+    }
+
+
 def _how(report: Mapping[str, Any]) -> str:
-    sampling = report["sampling"]
-    seeds = ", ".join(map(str, report["seeds"]))
-    held = "held to chat's grammar" if report["constrained"] else "free"
+    told, several = how(report), "s" * (len(report["seeds"]) > 1)
     return (
-        f"{report['turns']:,} turns of {report['scenes']:,} scenes and {report['worlds']:,} worlds (`{report['split']}`"
+        f"{report['turns']:,} turns of {report['scenes']:,} scenes and {report['worlds']:,} worlds ({told['split']}"
         f"{', ' if report['languages'] else ''}{', '.join(report['languages'])}), "
-        f"{'with' if report['plans'] else 'without'} plans; one reply each with the seed{'s' * (len(seeds) > 1)} "
-        f"{seeds}, {held}, nothing mended; temperature {sampling['temperature']:g}, top-p {sampling['top_p']:g}, at "
-        f"most {sampling['max_tokens']:,} tokens."
+        f"{'with' if report['plans'] else 'without'} plans; one reply each with the seed{several} "
+        f"{told['seeds']}, {told['replies']}, nothing mended; {told['sampling']}."
     )

@@ -5,7 +5,6 @@ Knows where each keeps its parts, and the template that belongs to it. Refuses t
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,7 +12,7 @@ from typing import Any
 from her.errors import InputError, MissingExtra, ModelError
 from her.models.address import BUNDLED, DEFAULT
 from her.train.attention import attend, log_probs
-from her.train.base import base_folder
+from her.train.base import base_folder, base_of
 from her.train.run_folder import ADAPTER, MODEL, RUN, TrainFolder
 from her.train.tokens import Encoder, Window
 from her.train.trees import Tree
@@ -56,7 +55,7 @@ def locate(name: str) -> tuple[str, Path | None]:
     run = next((at for at in (path, path.parent) if (at / RUN).is_file()), None)
     adapter = next((at for at in (path, path / ADAPTER) if (at / "adapter_config.json").is_file()), None)
     if adapter is not None:
-        return base_folder(TrainFolder(run).facts()["model"] if run else _base_of(adapter)), adapter
+        return base_folder(TrainFolder(run).facts()["model"] if run else base_of(adapter)), adapter
     if run != path:
         return base_folder(name), None
     if not (path / MODEL).is_dir():
@@ -72,16 +71,6 @@ def load_weights(name: str) -> Weights:
     tokens = min(int(widest), MOST_TOKENS)
     window = Window(tokens, tokens // 4)
     return Weights(name, model, Encoder(tokenizer, name, window=window, template=tokenizer.chat_template or ""))
-
-
-def _base_of(adapter: Path) -> str:
-    """What an adapter that lies by itself was made for."""
-    try:
-        told = json.loads((adapter / "adapter_config.json").read_text(encoding="utf-8"))
-        base = str(told["base_model_name_or_path"])
-    except (OSError, ValueError, KeyError) as error:
-        raise InputError(f"{adapter}: does not say for which model it was made ({error})") from error
-    return base if Path(base).is_dir() else f"hf:{base}"
 
 
 def _load(base: str, adapter: Path | None, name: str) -> tuple[Any, Any]:
