@@ -5,13 +5,15 @@
 A group is eight candidates of one quality each, drawn around `ahead` (how far the policy is beyond the reference, in
 deviations), and a reference of quality 0. A simulated judge answers the calls that a design makes; the package's own
 code turns answers into advantages; the figure is the correlation of advantage with quality within the group, 0 where
-all advantages are equal. Every design sees the same groups, so that differences are paired. With `--out` each judge is
-kept when it is done, and the same command again goes on. Prints Markdown; 2500 groups take some minutes on one core.
+all advantages are equal. Every design sees the same groups, so that differences are paired. With `--out` each cell
+is kept when it is done, and the same command again goes on; after a change here or in `her.judge.reward` it begins
+anew. Prints Markdown; 2500 groups take some minutes on one core.
 """
 
 from __future__ import annotations
 
 import argparse
+import hashlib
 import json
 import math
 import os
@@ -22,6 +24,7 @@ from pathlib import Path
 from statistics import fmean as mean
 from statistics import stdev
 
+from her.judge import reward
 from her.judge.reward import HER, REFERENCE, Call, Candidate, Design, Edge, Offsets, learned, rewards
 from her.judge.verdict import MOST, Judged, Reason, Unscored, Verdict, settled
 
@@ -342,11 +345,19 @@ def leaked(scored: Sequence[Scored]) -> float:
     return (by_length - by_quality * both) / math.sqrt((1 - by_quality**2) * (1 - both**2))
 
 
+def code() -> str:
+    """The first digits of a sha256 over this file and the package's code for rewards."""
+    files = [Path(__file__), *sorted(Path(reward.__file__).parent.glob("*.py"))]
+    return hashlib.sha256(b"\0".join(path.read_bytes() for path in files)).hexdigest()[:12]
+
+
 def cells(groups: int, seed: int, out: Path | None) -> Iterator[Cell]:
-    """All cells, those that are kept already not made again."""
+    """All cells, those that this code made and kept already not made again."""
+    made_by = code()
     for judge in JUDGES:
         for ahead in AHEAD:
-            path = out and out / f"{judge.name.replace(' ', '-').replace('%', 'pc')}_{ahead:+g}_{groups}_{seed}.json"
+            name = judge.name.replace(" ", "-").replace("%", "pc")
+            path = out and out / f"{name}_{ahead:+g}_{groups}_{seed}_{made_by}.json"
             if path and path.is_file():
                 yield Cell(**json.loads(path.read_text("utf-8")))
                 continue
@@ -411,13 +422,14 @@ def table(found: Sequence[Cell], groups: int, seed: int) -> str:
         for name in by[KIND.name, 0.0].told
     ]
     lines += ["The others, with the policy at -1.5 / 0 / +1.5:", "", *markdown(["design", *unkind], rows), ""]
-    lines += [
-        "What survives: the paired difference with its 95 % interval; **yes** where it is above 0, **no** where it"
-    ]
-    lines += ["is below, with the policy at the reference (0) and beyond it (+1.5).", ""]
-    for ahead in AHEAD[1:]:
-        rows = [[claim, *(said(test(by[judge.name, ahead])) for judge in JUDGES)] for claim, test in CLAIMS.items()]
-        lines += [*markdown([f"ahead {ahead:+g}", *(judge.name for judge in JUDGES)], rows), ""]
+    lines += ["Which orderings survive: paired differences with 95 % intervals.", ""]
+    head = ["ordering", "kind judge, policy at the reference", f"kind judge, policy {AHEAD[-1]:g} beyond"]
+    head += [f"{len(unkind)} unkind judges, both places", f"of those {2 * len(unkind)}: holds, is reversed"]
+    rows = []
+    for claim, test in CLAIMS.items():
+        kind = [said(test(by[KIND.name, ahead])) for ahead in AHEAD[1:]]
+        rows.append([claim, *kind, *survived([test(by[judge, ahead]) for judge in unkind for ahead in AHEAD[1:]])])
+    lines += [*markdown(head, rows), ""]
     rows = [
         [judge.name, *(f"{by[judge.name, 0.0].leak[name]:+.2f}" for name in (PAPER, RINGS, CAPPED))] for judge in JUDGES
     ]
@@ -426,10 +438,16 @@ def table(found: Sequence[Cell], groups: int, seed: int) -> str:
 
 
 def said(found: tuple[float, float, float]) -> str:
-    """One cell of the table of claims."""
+    """A difference with its interval."""
     middle, low, high = found
-    word = "**yes** " if low > 0 else "**no** " if high < 0 else ""
-    return f"{word}{middle:+.2f} ({low:+.2f} to {high:+.2f})"
+    return f"{middle:+.2f} ({low:+.2f} to {high:+.2f})"
+
+
+def survived(found: Sequence[tuple[float, float, float]]) -> tuple[str, str]:
+    """From which difference to which, and how many whole intervals are above 0 and below."""
+    middles = [middle for middle, _, _ in found]
+    holds, reversed_ = sum(low > 0 for _, low, _ in found), sum(high < 0 for _, _, high in found)
+    return f"{min(middles):+.2f} to {max(middles):+.2f}", f"{holds}, {reversed_}"
 
 
 def markdown(head: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:

@@ -16,9 +16,8 @@ from compared import pair as bare_pair
 from her import cli
 from her.cli.judge.app import ABOVE_RATE, BAD_INPUT, Dialect
 from her.cli.judge.data import judge_data
-from her.judge import batch, rank
+from her.judge import batch
 from her.judge.batch import JudgedRow
-from her.judge.bench import bench as trial
 from her.judge.bench import figure
 from her.judge.bench.page import PAGE
 from her.judge.data.pipeline import DataOptions
@@ -26,6 +25,7 @@ from her.judge.dialects import DIALECTS
 from her.judge.induce.flow import DECISIONS
 from her.judge.pairs import Pair
 from her.judge.principles import load
+from her.judge.rank import Contest
 from her.models import address
 from her.models.address import open_model
 from her.models.base import Model
@@ -61,7 +61,7 @@ def opens(monkeypatch: pytest.MonkeyPatch) -> Callable[[Model], None]:
     """Every address is this model from now on."""
 
     def to(model: Model) -> None:
-        for module in (address, batch, rank, trial):
+        for module in (address, batch):
             monkeypatch.setattr(module, "open_model", lambda *_, **__: model)
 
     return to
@@ -214,6 +214,30 @@ def test_candidates_are_put_in_order(her: Her, opens: Callable[[Model], None], t
     assert code == BAD_INPUT and "contest.json" in err and "candidates" in err
 
 
+def test_contests_are_put_in_order_line_by_line_and_once(
+    her: Her, opens: Callable[[Model], None], tmp_path: Path
+) -> None:
+    at, folder = pair().at, tmp_path / "run"
+    contests = [Contest(id=name, at=at, candidates=("bad", "good", f"{name} good good")) for name in "abc"]
+    file = write(tmp_path / "contests.jsonl", *contests)
+    opens(judge_of(lambda a, b: a.count("good") - b.count("good")))
+    arguments = ("rank", file, "--out", folder, "--concurrency", "2")
+    code, out, _ = her(*arguments)
+    assert (code, out) == (0, "3 contests, 9 comparisons, 0 without a verdict\n")
+    rows = (folder / "ranked.jsonl").read_text(encoding="utf-8").splitlines()
+    assert [(json.loads(row)["id"], json.loads(row)["order"]) for row in rows] == [(name, [3, 2, 1]) for name in "abc"]
+    opens(dumb := judge_of(lambda a, b: 0))
+    assert her(*arguments)[:2] == (0, out) and not dumb.calls
+
+
+def test_flags_that_a_form_has_no_use_for_are_refused_by_name(her: Her, tmp_path: Path) -> None:
+    file = write(tmp_path / "pair.json", pair())
+    code, _, err = her("compare", file, "--form", "scored", "--samples", "3", "--temperature", "1")
+    assert code == BAD_INPUT and "no use for samples, temperature" in err
+    code, _, err = her("compare", file, "--tie-band", "0.2")
+    assert code == BAD_INPUT and "no use for tie_band" in err
+
+
 # -- known answers, and judges on trial -------------------------------------------------------------------------
 
 
@@ -226,13 +250,17 @@ def test_pairs_with_known_answers_come_of_a_data_set(her: Her, tmp_path: Path) -
     made = list(read_rows(file, Pair))
     assert told["pairs"] == len(made) > 0 and {one.kind for one in made} >= {"broken", "neutral"}
     assert all(one.better is not None for one in made)
-    assert {"text alone", "surface", "moved"} <= told.keys()
+    assert {"text alone", "surface", "not probed", "moved"} <= told.keys()
     one, other = file.read_bytes(), tmp_path / "again.jsonl"
     her("pairs", data, "--out", other, "--limit", "1")
     assert other.read_bytes() == one
     _, out, _ = her("pairs", data, "--out", other, "--split", "test")
     assert out.startswith(f"{other}: ")
     assert {one.book for one in read_rows(other, Pair)} == {"die-letzte-schicht"}
+    code, out, _ = her("pairs", data, "--out", other, "--hold-out", "family", "--share", "0.3", "--probe")
+    assert code == 0 and "\nsplit: test " in out and "\nsurface: none\nnot probed: " in out
+    code, _, err = her("pairs", data, "--out", other, "--hold-out", "book", "--share", "0")
+    assert code == BAD_INPUT and "between 0 and 1" in err
 
 
 def test_pairs_need_places(her: Her, tmp_path: Path) -> None:
@@ -275,6 +303,21 @@ def test_rows_come_of_pairs_that_are_known_and_of_a_judge_that_argues(
     assert code == 0 and told, out
     code, out, _ = her(*arguments)
     assert code == 0 and "12" in out
+
+
+def test_rows_without_verdicts_end_with_3_and_a_key_needs_a_judge(her: Her, tmp_path: Path) -> None:
+    pytest.importorskip("pyarrow", reason="needs the synth extra")
+    file = write(tmp_path / "pairs.jsonl", bare_pair("p"), bare_pair("q"))
+    arguments = ("data", "--pairs", file, "--out", tmp_path / "run", "--until", "judged")
+    judge = ("--judge", "scripted:The first one, I think.")
+    code, out, _ = her(*arguments, *judge)
+    assert code == ABOVE_RATE and "without a verdict: 100.0% of the pairs" in out
+    code, *_ = her(*arguments, *judge, "--max-unscored", "1")
+    assert code == 0
+    code, _, err = her(*arguments)
+    assert code == BAD_INPUT and "name a judge" in err
+    code, _, err = her("data", "--pairs", file, "--out", tmp_path / "run", "--key", "secret")
+    assert code == BAD_INPUT and "--judge" in err and "secret" not in err
 
 
 def test_candidates_are_drawn_at_the_places_of_a_data_set(her: Her, tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import AsyncGenerator, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -18,21 +19,27 @@ from her.judge.batch import (
     ASKED,
     JUDGED,
     AnswerRow,
-    CompareOptions,
+    Form,
     How,
     JudgedRow,
-    compare_pairs,
     judge_pairs,
     judged,
-    judging,
+    open_for_runs,
     outcome,
     read_pairs,
 )
+from her.judge.batch import (
+    HOW as TOLD,
+)
+from her.judge.compare import Judge
 from her.judge.pairs import Pair
 from her.judge.principles import OWN
+from her.judge.told import CompareOptions, compare_pairs
 from her.judge.verdict import Judgement, Reason, Unscored, Verdict, Winner, settled
+from her.models import address, endpoint
 from her.models.base import Constraint, Finish, Message, Reply, Sampling, Usage
 from her.models.recorded import Scripted
+from her.models.settings import Settings
 from her.rows.files import Writer, line_of
 from judged import answer, case, pair, parts
 from teachers import Teacher
@@ -94,7 +101,7 @@ def test_every_pair_has_a_row_and_each_says_what_became_of_it(tmp_path: Path) ->
 
 def test_a_row_holds_the_judgement_and_what_it_cost(tmp_path: Path) -> None:
     [row] = run(tmp_path, [pair("good one", "bad", id="x/y~1")], Teacher(say))
-    found = asyncio.run(judging(Teacher(say), HOW).judge(case("good one", "bad")))
+    found = asyncio.run(Judge(Teacher(say)).judge(case("good one", "bad")))
     assert row.judgement == found and isinstance(found.verdict, Verdict) and found.verdict.findings
     assert (row.prompt_tokens, row.cached_tokens, row.completion_tokens) == (200, 80, 18)
     assert (row.judge, row.form, row.dialect) == ("teacher", "written", "ours")
@@ -147,7 +154,7 @@ def test_the_scored_form_runs_through_the_same_journal(tmp_path: Path) -> None:
     assert {row.form for row in rows} == {"scored"} and rows[0].prompts[0].startswith("judge-scored/en@")
 
 
-def test_the_same_call_asks_nothing_again_and_another_judge_s_folder_is_refused(tmp_path: Path) -> None:
+def test_the_same_call_asks_nothing_again_and_a_folder_judged_otherwise_is_refused(tmp_path: Path) -> None:
     teacher = Teacher(say)
     rows = run(tmp_path, mixed(), teacher)
     before = len(teacher.calls)
@@ -156,6 +163,53 @@ def test_the_same_call_asks_nothing_again_and_another_judge_s_folder_is_refused(
     assert again == 2, "only what no answer came of: both orders of the pair whose prompt was refused"
     with pytest.raises(errors.InputError, match=r"judged otherwise.*another folder"):
         run(tmp_path, mixed(), teacher, replace(HOW, seed=1))
+
+
+def test_another_judge_s_folder_is_refused_and_left_as_it_is_and_another_host_of_the_same_goes_on(
+    tmp_path: Path,
+) -> None:
+    pairs = [pair("good one", "bad", id="a")]
+    rows = run(tmp_path, pairs, Teacher(say, address="http://one:1/v1#strong"))
+    kept = (tmp_path / JUDGED).read_bytes()
+    other = Teacher(say, address="http://one:1/v1#weak")
+    with pytest.raises(errors.InputError, match=r'judged otherwise.*"judge": "strong".*another folder'):
+        run(tmp_path, pairs, other)
+    assert not other.calls and (tmp_path / JUDGED).read_bytes() == kept
+    moved = Teacher(say, address="http://two:2/v1#strong")
+    assert [row.judgement for row in run(tmp_path, pairs, moved)] == [row.judgement for row in rows] and not moved.calls
+    assert json.loads((tmp_path / TOLD).read_text(encoding="utf-8"))["form"] == "written"
+
+
+def test_a_pair_costs_what_was_asked_about_its_own_words_and_not_about_others_under_its_id(tmp_path: Path) -> None:
+    old, new = (pair(words, "bad", id="x/y~1") for words in ("good one", "good two"))
+    costs = [run(tmp_path, [one], Teacher(say))[0].prompt_tokens for one in (old, new, old)]
+    assert costs == [200, 200, 200]
+
+
+@pytest.mark.parametrize(
+    ("form", "options"),
+    [
+        ("scored", {"dialect": "ours-terse"}),
+        ("scored", {"samples": 2}),
+        ("scored", {"seed": 1, "temperature": 0.0}),
+        ("scored", {"principles": OWN}),
+        ("written", {"tie_band": 0.1}),
+    ],
+)
+def test_an_option_that_the_form_has_no_use_for_is_refused_by_name(form: Form, options: dict[str, Any]) -> None:
+    with pytest.raises(errors.InputError, match=f"{form} form has no use for {', '.join(options)}; leave"):
+        How(form, **options)
+
+
+def test_a_server_that_is_named_by_an_alias_is_left_to_the_run_s_own_tries(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[object] = []
+    known = Settings(models={"strong": "http://here:1/v1#m"})
+    monkeypatch.setattr(address, "load_settings", lambda: known)
+    monkeypatch.setattr(endpoint, "Endpoint", lambda *_, **given: asked.append(given.get("retries")) or Scripted())
+    for name in ("strong", "http://here:1/v1#m"):
+        open_for_runs(name, "k")
+    assert asked == [0, 0]
+    assert isinstance(open_for_runs("scripted"), Scripted)
 
 
 def test_an_id_that_stands_twice_is_refused(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import random
+from collections import Counter
 from collections.abc import Sequence
 
 import pytest
@@ -22,7 +23,10 @@ from her.judge.bench.measures import Answers, Measures
 from her.judge.bench.metrics import measure, transitive
 from her.judge.pairs import Pair
 from her.judge.verdict import Judged, Judgement, Reason, Unscored, Verdict, Winner, settled
-from planted_pairs import planted
+from planted_pairs import FAMILIES, planted
+
+PROBED = dict.fromkeys(FAMILIES, False)
+"""As if the text alone told of no family's answers."""
 
 
 @pytest.fixture(autouse=True)
@@ -50,7 +54,7 @@ def tried(drawn: Questions, address: str, seed: int = 0) -> Answers:
 
 
 def measured(drawn: Questions, address: str) -> Measures:
-    return measure(tried(drawn, address), random.Random(0))
+    return measure(tried(drawn, address), random.Random(0), PROBED)
 
 
 @pytest.mark.parametrize(
@@ -130,10 +134,10 @@ def test_the_whole_interval_has_to_be_on_the_right_side(
 
 def test_what_was_not_measured_is_not_accepted(drawn: Questions) -> None:
     broken = Answers([one for one in tried(drawn, "biased:").pairs if one.pair.kind == "broken"])
-    found = {line.bar.name: line for line in lines(measure(broken, random.Random(0)).figures)}
+    found = {line.bar.name: line for line in lines(measure(broken, random.Random(0), PROBED).figures)}
     assert {name for name, line in found.items() if line.accepted} == {"broken", "consistent", "first_slot", "unscored"}
     assert all("not measured" in found[name].why for name in ("natural", "length", "opener"))
-    few = measure(Answers(broken.pairs[:8]), random.Random(0))
+    few = measure(Answers(broken.pairs[:8]), random.Random(0), PROBED)
     assert {line.accepted for line in lines(few.figures)} == {False}
 
 
@@ -178,14 +182,37 @@ def test_families_stand_apart_and_surface_ones_are_out_of_the_headline(drawn: Qu
         Asked(one.pair, turned(one)) if (one.pair.kind, one.pair.family) == ("broken", "padding") else one
         for one in answers.pairs
     ]
-    found = measure(Answers(wrong), random.Random(0), {"padding"})
+    found = measure(Answers(wrong), random.Random(0), PROBED | {"padding": True})
     assert (found.figures["broken"].value, found.figures["surface"].value) == (1, 0)
-    assert measure(Answers(wrong), random.Random(0)).figures["broken"].value == pytest.approx(2 / 3)
+    assert measure(Answers(wrong), random.Random(0), PROBED).figures["broken"].value == pytest.approx(2 / 3)
     shown = {(one.kind, one.name, one.grade): one for one in found.families}
     assert shown["broken", "padding", 0].right.value == 0 and shown["broken", "padding", 0].surface
     assert shown["twin", "padding", 0].right.value == 1 and not shown["twin", "padding", 0].surface
     grades = [shown["broken", "plan-leak", grade].right.cases for grade in range(4)]
     assert grades[0] == sum(grades[1:])
+
+
+def test_families_that_were_not_probed_are_out_of_the_headline_too(drawn: Questions) -> None:
+    answers = tried(drawn, "biased:")
+    found = measure(answers, random.Random(0), {"padding": True, "plan-leak": False})
+    counted = {name: found.figures[name].cases for name in ("broken", "surface", "unprobed")}
+    sizes = Counter(one.pair.family for one in answers.pairs if one.pair.kind == "broken")
+    assert counted == {
+        "broken": sizes["plan-leak"],
+        "surface": sizes["padding"],
+        "unprobed": sizes["anachronism"],
+    }
+    assert {one.name: one.surface for one in found.families if one.kind == "broken"} == {
+        "anachronism": None,
+        "padding": True,
+        "plan-leak": False,
+    }
+    none = measure(answers, random.Random(0), {"padding": True}).figures
+    assert none["broken"].value is none["broken_mean"].value is None and none["unprobed"].value == 1
+    line = next(line for line in lines(none) if line.bar.name == "broken")
+    assert not line.accepted and line.why == (
+        "not measured: there are no probed families whose answer the text alone does not tell"
+    )
 
 
 def turned(one: Asked) -> Judgement:
@@ -218,7 +245,7 @@ FEW = [pair for pair in planted(2, 1, 2)]
 @given(st.lists(st.tuples(ANSWERS, ANSWERS), min_size=len(FEW), max_size=len(FEW)))
 def test_whatever_a_judge_says_every_pair_stands_in_one_account(said: Sequence[tuple[Judged, Judged]]) -> None:
     asked = [Asked(pair, both(*answers)) for pair, answers in zip(FEW, said, strict=True)]
-    found = measure(Answers(asked), random.Random(0))
+    found = measure(Answers(asked), random.Random(0), PROBED)
     for one in found.accounts:
         assert one.asked == one.correct + one.wrong + one.tie + one.unscored
     assert sum(one.asked for one in found.accounts) == len(FEW)
@@ -265,14 +292,14 @@ def test_where_margins_are_averaged_the_signs_count_all_the_same() -> None:
     pair = FEW[0].model_copy(update={"better": Winner.FIRST})
     assert Asked(pair, scored).outcome is Outcome.TIE and Asked(pair, scored).flips
     assert Asked(pair, scored, band=0.5).outcome is Outcome.CORRECT
-    found = measure(Answers([Asked(pair, scored)]), random.Random(0)).figures
+    found = measure(Answers([Asked(pair, scored)]), random.Random(0), PROBED).figures
     assert (found["natural"].value, found["natural_mean"].value) == (0, 1)
 
 
 def test_one_order_alone_says_nothing_of_places() -> None:
     one = Asked(FEW[0], Judgement(Verdict(1), (Verdict(1),), (False,)))
     assert one.agrees is None and one.first_slot is None and one.verdict == Verdict(1)
-    found = measure(Answers([one]), random.Random(0)).figures
+    found = measure(Answers([one]), random.Random(0), PROBED).figures
     assert found["consistent"].value is None and found["first_slot"].value is None
 
 

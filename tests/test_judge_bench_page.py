@@ -39,7 +39,7 @@ def trial(pairs: list[Pair], address: str, judge: str = "") -> Trial:
         said = {pair.id: Asked(pair, await scripted.judge(pair.case), 900, 400, 60) for pair in drawn.once}
         return Answers([said[pair.id] for pair in drawn.pairs], [said[pair.id] for pair in drawn.openers])
 
-    measures = measure(asyncio.run(asked()), random.Random(0), {"padding"})
+    measures = measure(asyncio.run(asked()), random.Random(0), {"padding": True, "plan-leak": False})
     return Trial(
         judge=judge or address,
         measures=measures,
@@ -137,9 +137,13 @@ def test_skipped_rows_and_shortened_candidates_are_told(perfect: Trial, tmp_path
 
 def test_families_that_could_not_be_probed_are_named(perfect: Trial, tmp_path: Path) -> None:
     text = write_page(perfect, tmp_path).read_text("utf-8")
-    assert "counted all the same: anachronism." in text
-    probed = replace(perfect, probe=(*perfect.probe, Probed("anachronism", Figure(0.5), False)))
-    assert "counted all the same" not in write_page(probed, tmp_path).read_text("utf-8")
+    assert "not in the headline: anachronism." in text
+    assert cells(text, "anachronism (not probed)")[0] == "broken"
+    named = FIGURES["unprobed"]
+    assert cells(text, named.label)[:2] == [named.of, "100.0 %"]
+    known = tuple(one for one in perfect.measures.families if one.name != "anachronism")
+    probed = replace(perfect, measures=replace(perfect.measures, families=known))
+    assert "not in the headline" not in write_page(probed, tmp_path).read_text("utf-8")
 
 
 def test_the_same_trial_makes_the_same_page(led: Trial, tmp_path: Path) -> None:

@@ -10,12 +10,13 @@ from typing import Any
 
 import pytest
 
-import her.judge.bench.bench as trials
 from her.errors import InputError, Refused
+from her.judge import batch, principles
 from her.judge.bench import figure as figures
 from her.judge.bench.bench import PAGE, REPORT, BenchOptions, bench
 from her.judge.bench.page import Trial
 from her.judge.pairs import Pair
+from her.judge.principles import load
 from her.models.recorded import Call as Told
 from her.rows.files import read_rows
 from judged import answer, judge_of, parts
@@ -36,7 +37,7 @@ def pairs(tmp_path: Path) -> Path:
 
 
 def tried(judge: Teacher, options: BenchOptions, monkeypatch: pytest.MonkeyPatch) -> tuple[Trial, dict[str, Any]]:
-    monkeypatch.setattr(trials, "open_model", lambda *_, **__: judge)
+    monkeypatch.setattr(batch, "open_model", lambda *_, **__: judge)
     trial = bench(options, lambda _: None)
     return trial, json.loads((options.out / REPORT).read_text("utf-8"))
 
@@ -118,7 +119,7 @@ def test_a_killed_trial_goes_on_and_asks_nothing_twice(
 def test_a_scripted_judge_needs_no_model(
     pairs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, address: str
 ) -> None:
-    monkeypatch.setattr(trials, "open_model", lambda *_, **__: pytest.fail("a model was opened"))
+    monkeypatch.setattr(batch, "open_model", lambda *_, **__: pytest.fail("a model was opened"))
     trial = bench(BenchOptions(address, (pairs,), tmp_path / "out"), lambda _: None)
     again = bench(BenchOptions(address, (pairs,), tmp_path / "again"), lambda _: None)
     assert trial.measures == again.measures and trial.readable is (address == "biased:")
@@ -135,6 +136,66 @@ def test_files_are_told_and_foreign_ones_stand_beside_ours(pairs: Path, tmp_path
     report = json.loads((tmp_path / "out" / REPORT).read_text())
     assert report["files"][1]["skipped"] == {"an answer or message is missing": 1}
     assert len(report["how"]["pairs"]) == 2 and report["how"]["seed"] == 0
+
+
+def test_a_trial_that_is_refused_leaves_an_earlier_one_as_it_was(
+    pairs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    options = BenchOptions("teacher", (pairs,), tmp_path / "out", limit=12)
+    tried(judge_of(likes_yes), options, monkeypatch)
+    before = {path: path.read_bytes() for path in sorted((tmp_path / "out").rglob("*")) if path.is_file()}
+    with pytest.raises(InputError, match="judged otherwise"):
+        tried(judge_of(likes_yes), replace(options, limit=20, samples=2), monkeypatch)
+
+    def none(*_: object, **__: object) -> Teacher:
+        raise InputError("no such model")
+
+    monkeypatch.setattr(batch, "open_model", none)
+    with pytest.raises(InputError, match="no such model"):
+        bench(replace(options, limit=20), lambda _: None)
+    assert {path: path.read_bytes() for path in before} == before
+
+
+def test_a_judge_is_tried_with_the_principles_that_it_is_used_with(
+    pairs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    veto = next(one.definition("en") for one in load() if one.negative)
+    own = tmp_path / "own.toml"
+    text = Path(principles.__file__).with_suffix(".toml").read_text("utf-8")
+    own.write_text(text.replace(json.dumps(veto), '"The turn must not rhyme."'), encoding="utf-8")
+    judge, options = judge_of(likes_yes), BenchOptions("teacher", (pairs,), tmp_path / "out", limit=6)
+    _, report = tried(judge, replace(options, principles=own), monkeypatch)
+    said = ["\n".join(one.content for one in call.messages) for call in judge.calls]
+    assert said and all("The turn must not rhyme." in text and veto not in text for text in said)
+    _, other = tried(judge_of(likes_yes), replace(options, out=tmp_path / "ours"), monkeypatch)
+    assert report["how"]["prompts"] != other["how"]["prompts"]
+
+
+def test_a_judge_can_be_tried_on_the_pairs_for_tests_alone(tmp_path: Path) -> None:
+    marked = [
+        pair.model_copy(update={"split": "test" if pair.book == "book 1" else "train"}) for pair in planted(3, 2, 2)
+    ]
+    path = tmp_path / "marked.jsonl"
+    path.write_text("".join(f"{pair.model_dump_json()}\n" for pair in marked), encoding="utf-8")
+    options = BenchOptions("biased:", (path,), tmp_path / "out", split="test")
+    bench(options, lambda _: None)
+    asked = list(read_rows(tmp_path / "out" / "pairs.jsonl", Pair))
+    assert {pair.book for pair in asked} == {"book 1"}
+    assert {pair.id for pair in asked} >= {pair.id for pair in marked if pair.split == "test"}
+    path.write_text("".join(f"{pair.model_dump_json()}\n" for pair in planted(3, 2, 2)), encoding="utf-8")
+    with pytest.raises(InputError, match="marked as one of the split test"):
+        bench(options, lambda _: None)
+
+
+def test_one_book_has_no_headline(tmp_path: Path) -> None:
+    """Nobody knows whether the text alone tells the answers, so they are told apart and accept nobody."""
+    path = tmp_path / "one.jsonl"
+    path.write_text("".join(f"{pair.model_dump_json()}\n" for pair in planted(1, 8, 8)), encoding="utf-8")
+    trial = bench(BenchOptions("biased:", (path,), tmp_path / "out"), lambda _: None)
+    figures = trial.measures.figures
+    assert (figures["broken"].value, figures["unprobed"].value, figures["unprobed"].cases) == (None, 1, 64)
+    line = next(line for line in trial.lines if line.bar.name == "broken")
+    assert not line.accepted and "not measured" in line.why
 
 
 def test_nothing_to_judge_and_files_named_twice_are_refused(pairs: Path, tmp_path: Path) -> None:

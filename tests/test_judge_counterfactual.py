@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from random import Random
@@ -14,7 +15,7 @@ from her.errors import InputError
 from her.judge.breakers import FAMILIES
 from her.judge.breakers.place import Place
 from her.judge.case import Case
-from her.judge.counterfactual import AUTHORED, Sample, counts, few, make, split
+from her.judge.counterfactual import AUTHORED, By, Sample, counts, few, hold_out, make
 from her.judge.neutral import EDITS, SHORT_TURN
 from her.judge.pairs import Pair
 from her.judge.verdict import Winner
@@ -239,11 +240,19 @@ def _letters(text: str) -> str:
     return "".join(c for c in text if c.isalnum())
 
 
-class TestSplit:
+def parted(by: By, share: float = 0.3, held: Sequence[Pair] = PAIRS) -> tuple[list[Pair], list[Pair]]:
+    """The pairs to learn from, and those for tests."""
+    marked = hold_out(held, by, share=share, rng=Random(0))
+    assert [pair.model_copy(update={"split": None}) for pair in marked] == [*held], "nothing is lost or changed"
+    train, test = ([pair for pair in marked if pair.split == name] for name in ("train", "test"))
+    assert len(train) + len(test) == len(held)
+    return train, test
+
+
+class TestHoldOut:
     @pytest.mark.parametrize("by", ["book", "family", "template"])
-    def test_nothing_is_on_both_sides_and_nothing_is_lost(self, by: str) -> None:
-        train, test = split(PAIRS, by, share=0.3, rng=Random(0))  # type: ignore[arg-type]
-        assert Counter(pair.id for pair in (*train, *test)) == Counter(pair.id for pair in PAIRS)
+    def test_nothing_is_on_both_sides(self, by: By) -> None:
+        train, test = parted(by)
         assert train
         assert test
         keys = {
@@ -254,32 +263,56 @@ class TestSplit:
         assert {keys(pair) for pair in train}.isdisjoint({keys(pair) for pair in test})
 
     @pytest.mark.parametrize("by", ["book", "family", "template"])
-    def test_a_twin_stands_with_its_pair(self, by: str) -> None:
-        train, _ = split(PAIRS, by, share=0.3, rng=Random(0))  # type: ignore[arg-type]
+    def test_a_twin_stands_with_its_pair(self, by: By) -> None:
+        train, _ = parted(by)
         held = {pair.id for pair in train}
         for pair in PAIRS:
             # A thing at home in another world stands in another book.
             if pair.kind == "twin" and (by != "book" or pair.family != "anachronism"):
                 assert (pair.id in held) == (pair.twin_of in held)
 
+    def test_a_twin_in_another_book_goes_with_that_book(self) -> None:
+        train, test = parted("book")
+        books = {pair.book for pair in train}
+        assert all((pair.book in books) == (pair in train) for pair in (*train, *test) if pair.kind == "twin")
+
+    @pytest.mark.parametrize("share", [0.1, 0.2, 0.5, 0.9])
+    def test_by_family_half_of_the_neutral_kinds_are_held_out_whatever_the_share(self, share: float) -> None:
+        train, test = parted("family", share)
+        kinds = [len({pair.template for pair in part if pair.kind == "neutral"}) for part in (train, test)]
+        assert abs(kinds[0] - kinds[1]) <= 1 < min(kinds)
+        families = {pair.family for pair in test} - {"neutral"}
+        assert len(families) == max(1, min(len(FAMILIES) - 1, round(share * len(FAMILIES))))
+
     def test_templates_are_parted_within_each_family(self) -> None:
-        train, test = split(PAIRS, "template", share=0.3, rng=Random(0))
+        train, test = parted("template")
         both = {pair.family for pair in train} & {pair.family for pair in test}
         assert set(FAMILIES) - both <= {"wrong-person"}
 
+    def test_what_is_for_tests_stays_so_and_nothing_is_drawn_from_it(self) -> None:
+        book = PAIRS[0].book
+        given = [pair.model_copy(update={"split": "test" if pair.book == book else "train"}) for pair in PAIRS]
+        marked = hold_out(given, "book", share=0.2, rng=Random(0))
+        held = {pair.book for pair in marked if pair.split == "test"}
+        assert book in held and len(held) == 2
+        assert {pair.split for pair in marked if pair.book == book} == {"test"}
+
     def test_the_same_state_gives_the_same_parts(self) -> None:
-        assert split(PAIRS, "book", share=0.4, rng=Random(2)) == split(PAIRS, "book", share=0.4, rng=Random(2))
+        assert parted("book", 0.4) == parted("book", 0.4)
 
     @pytest.mark.parametrize("share", [0.0, 1.0, -1.0, 2.0])
     def test_a_share_that_is_none_is_refused(self, share: float) -> None:
         with pytest.raises(InputError, match="between 0 and 1"):
-            split(PAIRS, "book", share=share, rng=Random(0))
+            parted("book", share)
 
-    def test_one_book_can_not_be_parted(self) -> None:
+    def test_one_book_or_family_can_not_be_parted(self) -> None:
         one = [pair for pair in PAIRS if pair.book == PAIRS[0].book]
-        with pytest.raises(InputError, match="nothing to hold out"):
-            split(one, "book", share=0.5, rng=Random(0))
-        assert split(one, "template", share=0.5, rng=Random(0))[1]
+        with pytest.raises(InputError, match="all of one book; there is nothing to hold out"):
+            parted("book", 0.5, one)
+        assert parted("template", 0.5, one)[1]
+        alone = [pair for pair in PAIRS if pair.family in ("padding", "neutral")]
+        with pytest.raises(InputError, match="all of one family"):
+            parted("family", 0.5, alone)
 
 
 class TestFew:
@@ -302,7 +335,8 @@ class TestFew:
         found = counts(PAIRS)
         assert {sum(part.values()) for part in found.values()} == {len(PAIRS)}
         assert set(found["kind"]) == {"broken", "neutral", "twin"}
-        assert counts([]) == {"family": {}, "grade": {}, "kind": {}, "language": {}, "base": {}}
+        assert counts([]) == {"family": {}, "grade": {}, "kind": {}, "language": {}, "base": {}, "split": {}}
+        assert found["split"] == {"unknown": len(PAIRS)}
 
 
 @pytest.mark.long

@@ -49,6 +49,7 @@ from her.judge.data.rows import (
 )
 from her.judge.dialects import named
 from her.judge.pairs import Pair
+from her.judge.principles import fingerprint, load, select
 from her.judge.reward.provenance import JudgeRecord, Provenance
 from her.judge.verdict import Finding, Judgement, Reason, Unscored, Verdict, Winner
 from her.models.base import Sampling
@@ -275,6 +276,28 @@ def test_b15_a_run_over_nothing_divides_by_zero_and_a_failure_to_write_is_swallo
     assert sorted(path.name for path in tmp_path.iterdir()) == ["out"]
 
 
+@pytest.mark.parametrize("fault", [OSError(13, "Permission denied"), KeyboardInterrupt()], ids=["fault", "stopped"])
+def test_a_data_set_that_cannot_be_put_in_place_leaves_the_earlier_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fault: BaseException
+) -> None:
+    write(tmp_path / "out", units())
+    before, replace = files_of(tmp_path / "out"), Path.replace
+
+    def failing(path: Path, target: Path) -> Path:
+        if path.name == "out.part":
+            raise fault
+        return replace(path, target)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Path, "replace", failing)
+        with pytest.raises((StorageError, KeyboardInterrupt)):
+            write(tmp_path / "out", units(6))
+    assert files_of(tmp_path / "out") == before
+    assert [path.name for path in tmp_path.iterdir()] == ["out"]
+    write(tmp_path / "out", units(6))
+    assert files_of(tmp_path / "out") != before and [path.name for path in tmp_path.iterdir()] == ["out"]
+
+
 def test_the_same_labels_give_the_same_bytes_and_another_seed_others(tmp_path: Path) -> None:
     folders = [tmp_path / name for name in ("a", "b", "c")]
     for folder, seed in zip(folders, (1, 1, 2), strict=True):
@@ -314,6 +337,16 @@ def test_every_row_says_what_shaped_it(tmp_path: Path) -> None:
     assert Provenance.read(tmp_path / "out").shaped_by(JUDGE.address)
 
 
+def test_what_people_say_against_construction_is_counted(tmp_path: Path) -> None:
+    broken = [pair(f"k{n}", FIRST, kind="broken", family="padding") for n in range(4)]
+    said = {"Anne": {"k0": SECOND, "k1": FIRST, "k2": TIE}, "Bo": {"k0": SECOND, "k2": FIRST}}
+    report = write(tmp_path / "out", [*labels([*broken, pair("p", FIRST)], None, said)], shares={"rl": 1})
+    assert report.known == {"construction": 4, "file": 1} and report.adds_up
+    assert (report.read.labels, report.read.same, report.read.other, report.read.silent) == (4, 1, 1, 2)
+    text = (tmp_path / "out" / "README.md").read_text(encoding="utf-8")
+    assert "Of 4 labels known from construction, people say the same of 1, another thing of 1" in text
+
+
 def test_a_card_tells_what_is_in_it_and_names_no_host(tmp_path: Path) -> None:
     report = write(tmp_path / "out", units(24), held_out=["b3"], licence="CC0-1.0")
     text = (tmp_path / "out" / "README.md").read_text(encoding="utf-8")
@@ -348,6 +381,7 @@ def test_counts_that_do_not_add_up_are_seen() -> None:
         "known": {},
         "unlabelled": {},
         "checked": {},
+        "read": {"labels": 0, "same": 0, "other": 0, "silent": 0},
         "parts": parts,
         "apart": "book",
     }
@@ -359,6 +393,7 @@ def test_counts_that_do_not_add_up_are_seen() -> None:
         {"parts": parts | {"rl": parts["rl"] | {"rows": 1}}},
         {"parts": parts | {"rl": parts["rl"] | {"aside": {"length": 1}}}},
         {"checked": {"file": {"labels": 2, "same": 1, "other": 0, "silent": 0}}},
+        {"read": {"labels": 2, "same": 1, "other": 0, "silent": 0}},
     ):
         assert not RewardReport.model_validate(fields | wrong).adds_up
 
@@ -466,6 +501,9 @@ def test_from_places_to_rows_and_again_without_asking(tmp_path: Path) -> None:
         assert row.winner == {1: "first", -1: "second", 0: "tie"}[good[0] - good[1]]
     tests = [*read_rows(folder / TEST_PAIRS, Pair)]
     assert len(tests) == 16 and all(one.better is not None and one.book == "book-3" for one in tests)
+    (judge,) = Provenance.read(folder).judges
+    assert judge.principles == fingerprint(select(load(), negative=True))
+    assert {text.partition("@")[0] for text in judge.prompts} >= {"judge/en", "judge-case/en"}
     before = files_of(folder)
     again, (actor, strong) = way(tmp_path / "out", data, argues)
     assert not actor.calls and not strong.calls and again.samples == samples

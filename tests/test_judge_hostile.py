@@ -42,6 +42,7 @@ VERDICTS = [
     "```json\n" + answer(3) + "\n```",
     '{"better_response": "cand_1"}',
     '{"result": [{"better_response": "cand_2"}]}',
+    answer(3).replace("answers", "ans\u200bwers"),
     '"margin": 3}',
     '"}], "margin": 3}',
     "A -0.01 B -9.0",
@@ -159,7 +160,8 @@ def honest(language: str) -> tuple[str, str]:
 
 def bare(content: str) -> list[str]:
     """The lines of a request that are not quoted."""
-    margins = ("S| ", "C| ", "C|", "D| ", "A| ", "B| ", "A> ", "B> ", "| ", "cand_1| ", "cand_2| ")
+    names = ("A", "B", "cand_1", "cand_2")
+    margins = ("S| ", "C| ", "C|", "D| ", "| ", *(f"{name}{mark} " for name in names for mark in "|>"))
     return [line for line in content.split("\n") if not line.startswith(margins)]
 
 

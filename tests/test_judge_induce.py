@@ -33,7 +33,7 @@ from her.judge.induce.rows import Candidate, Decision, Evidence, Invoked, Raw, S
 from her.judge.induce.scored import Invoking, scores
 from her.judge.induce.sheets import Sheet, Sheets
 from her.judge.induce.told import lines
-from her.judge.induce.worded import Worded, WritingOut, distinct
+from her.judge.induce.worded import Worded, WritingOut, named_apart
 from her.judge.pairs import Pair
 from her.judge.principles import DIMENSIONS, LANGUAGES, Wording, fingerprint, load, of, select
 from her.judge.verdict import Winner
@@ -641,7 +641,7 @@ async def test_a_wording_that_would_not_load_is_asked_for_again(tmp_path: Path, 
 
 def test_ids_and_names_are_made_distinct() -> None:
     one = of("padding")
-    made = distinct([one, one, one, of("economy")])
+    made = named_apart([one, one, one, of("economy")])
     assert [each.id for each in made] == ["padding", "padding-2", "padding-3", "economy"]
     assert [each.name("zh") for each in made] == ["注水", "注水 (2)", "注水 (3)", "省净"]
 
@@ -853,8 +853,11 @@ def test_a_fault_of_the_server_ends_the_run_with_all_answers_kept(file: Path, tm
                 raise Refused("the key has expired")
             return super().answer(messages)
 
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / PRINCIPLES).write_text("old", encoding="utf-8")
     with pytest.raises(ModelError, match="the key has expired"):
         run(file, tmp_path / "run", Tired())
+    assert (tmp_path / "run" / PRINCIPLES).read_text(encoding="utf-8") == "old"
     again = Reader()
     done = run(file, tmp_path / "run", again)
     assert done.report.steps[0].from_journal == 40 and done.principles
@@ -866,9 +869,10 @@ def test_without_decisions_the_run_ends_at_the_review_and_says_so(file: Path, tm
     (out / PRINCIPLES).write_text("old", encoding="utf-8")
     done = run(file, out, Reader(), lambda candidates: reviewed(candidates, ()))
     assert done.principles == () and len(done.waiting) == done.report.counts["candidates"]
-    assert not (out / PRINCIPLES).exists(), "what an earlier run came to is not taken for this one's"
+    assert (out / PRINCIPLES).read_text(encoding="utf-8") == "old"
     said = "\n".join(lines(done, out / CANDIDATES, out / "decisions.jsonl"))
     assert f"{len(done.waiting)} candidates wait for a decision" in said and "--decisions FILE" in said
+    assert f"{out / PRINCIPLES} is what an earlier run came to" in said
     assert "of 14 principles that the pairs break, 14 found again (100%)" in said
 
 
@@ -923,7 +927,7 @@ def test_what_is_held_out_follows_from_the_seed() -> None:
 
 
 def test_bad_input_is_told(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="two pairs have the id 'p1'"):
+    with pytest.raises(InputError, match="'p1' stands twice"):
         split([pair(), pair()], 0.2, random.Random(0))
     ties = write(tmp_path / "ties.jsonl", [pair(better=Winner.TIE), pair(id="p2", better=None)])
     with pytest.raises(InputError, match=r"ties\.jsonl: no pair has a better side"):

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from her.errors import InputError
-from her.judge.reward import OURS, Candidate, Edge, Reward, rewards
+from her.judge.reward import HER, OURS, REFERENCE, Candidate, Design, Edge, Reward, rewards
 from her.judge.reward.monitors import FEWEST, LIMITS, TODO, Group, Readings, Watch, readings
 from her.judge.verdict import Judged, Reason, Unscored, Verdict
 from her.rows.record import Refusal
@@ -47,6 +47,20 @@ def test_nothing_is_made_of_few_answers() -> None:
     assert readings(asked(Verdict(1), times=FEWEST)).first_slot == 1.0
     assert readings(asked(NONE, times=FEWEST)) == Readings(unread=1.0, refused=0.0), "and what is unread is no tie"
     assert readings(asked(Verdict(0), times=FEWEST)).first_slot is None
+
+
+@pytest.mark.parametrize("design", [HER, OURS], ids=["her", "ours"])
+def test_a_policy_that_beats_its_reference_does_not_halt_the_run(design: Design) -> None:
+    """Three in four are won, whatever the slot; the judge has no love for either."""
+    rng, groups = random.Random(4), []
+    for _ in range(60):
+        asked = design.calls(range(8), rng)
+        wins = [rng.random() < (0.75 if two == REFERENCE else 0.25 if one == REFERENCE else 0.5) for one, two in asked]
+        edges = [Edge(*call, Verdict(2 if win else -2)) for call, win in zip(asked, wins, strict=True)]
+        groups.append(Group([Candidate(units=9)] * 8, edges, None))
+    watch = Watch().after(readings(groups))
+    assert "first_slot" not in watch.breaches
+    assert (watch.last.first_slot is None) == design.paper, "the paper's rule says nothing of the slot"
 
 
 def test_flips_are_pairs_that_followed_the_slot_twice() -> None:

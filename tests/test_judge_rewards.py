@@ -141,6 +141,49 @@ def test_a_lost_verdict_is_as_if_nobody_had_asked(group: list[Candidate], design
         assert (one.value, one.advantage, one.strength) == (two.value, two.advantage, two.strength)
 
 
+class TestParts:
+    """Whom no chain of verdicts joins to the reference has nothing that could be compared with the others'."""
+
+    @pytest.mark.parametrize("margin", [-3, 0, 3])
+    def test_those_who_never_met_the_reference_have_no_reward(self, margin: int) -> None:
+        edges = [
+            Edge(0, 1, Verdict(2)),
+            Edge(2, REFERENCE, Verdict(margin)),
+            Edge(1, 2, NONE),
+            Edge(0, REFERENCE, NONE),
+        ]
+        zero, one, two = rewards([PASSED] * 3, edges) or ()
+        assert (zero, one) == (Reward(None, read=1, unread=1), Reward(None, read=1, unread=1))
+        assert two.value is not None and two.advantage == 0.0
+
+    def test_without_a_reference_the_largest_part_is_rewarded(self) -> None:
+        edges = [Edge(0, 1, Verdict(3)), Edge(2, 3, Verdict(1)), Edge(3, 4, Verdict(1))]
+        assert [one is None for one in values(rewards([PASSED] * 5, edges))] == [True, True, False, False, False]
+        assert [one is None for one in values(rewards([PASSED] * 5, edges[:2]))] == [False, False, True, True, True]
+
+    @given(st.data())
+    def test_no_verdict_of_another_part_decides_a_reward(self, data: st.DataObject) -> None:
+        seats = st.sampled_from([*range(6), REFERENCE])
+        met = data.draw(st.lists(st.tuples(seats, seats).filter(lambda two: two[0] != two[1]), max_size=9))
+        edges = [Edge(*call, data.draw(answers)) for call in met]
+        found = rewards([PASSED] * 6, edges) or ()
+        rewarded = {at for at, one in enumerate(found) if one.value is not None}
+        read = [edge for edge in edges if isinstance(edge.verdict, Verdict)]
+        anchored = any(REFERENCE in (edge.first, edge.second) for edge in read)
+        part = rewarded | {REFERENCE} if anchored else rewarded
+        assert bool(rewarded) == bool(read)
+        outside = [edge for edge in read if edge.first not in part]
+        assert not any(edge.second in part for edge in outside), "a part is whole"
+        turned = [Edge(e.first, e.second, Verdict(-3)) if e in outside else e for e in edges]
+        for one, two in zip(found, rewards([PASSED] * 6, turned) or (), strict=True):
+            assert one.value == pytest.approx(two.value, abs=1e-6) if one.value is not None else two.value is None
+            assert one.advantage == pytest.approx(two.advantage, abs=1e-6)
+        joined = {min(part, default=0)}
+        for _ in part:
+            joined.update(end for e in read if {e.first, e.second} & joined for end in (e.first, e.second))
+        assert not part or joined == part, "a part hangs together"
+
+
 Loss = Callable[[Verdict, random.Random], Judged]
 
 

@@ -15,6 +15,7 @@ from her.judge.verdict import Unscored, Verdict, Winner
 sys.path.append(str(Path(__file__).resolve().parents[1] / "benchmarks"))
 import reward_designs
 from reward_designs import (
+    AHEAD,
     ANCHORED,
     FIXED,
     JUDGES,
@@ -24,12 +25,14 @@ from reward_designs import (
     RING,
     RINGS,
     SIZE,
+    Cell,
     Group,
     Judge,
     Turn,
     beside,
     hardest,
     simulated,
+    survived,
 )
 
 BY_NAME = {judge.name: judge for judge in JUDGES}
@@ -136,10 +139,25 @@ def test_a_run_goes_on_where_it_was_killed_and_says_the_same(tmp_path: Path, mon
     monkeypatch.setattr(reward_designs, "JUDGES", (KIND, BY_NAME["cycles"]))
     first = next(iter(reward_designs.cells(30, 0, tmp_path)))
     assert first == simulated(KIND, -1.5, 30, 0)
-    (tmp_path / "kind_+0_30_0.part").write_text("{")
+    (tmp_path / f"kind_+0_30_0_{reward_designs.code()}.part").write_text("{")
     whole = list(reward_designs.cells(30, 0, tmp_path))
     assert whole[0] == first
     monkeypatch.setattr(reward_designs, "simulated", None)
     kept = list(reward_designs.cells(30, 0, tmp_path))
     assert reward_designs.table(kept, 30, 0) == reward_designs.table(whole, 30, 0)
     assert "| 1 ring tells more than HER's rule, 8 calls each |" in reward_designs.table(kept, 30, 0)
+
+
+def test_other_code_is_not_answered_with_kept_figures(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[float] = []
+    empty = Cell("kind", 0.0, {}, {}, {}, {})
+    monkeypatch.setattr(reward_designs, "JUDGES", (KIND,))
+    monkeypatch.setattr(reward_designs, "simulated", lambda judge, ahead, *_: made.append(ahead) or empty)
+    for code in ("a", "b", "a"):
+        monkeypatch.setattr(reward_designs, "code", lambda code=code: code)
+        list(reward_designs.cells(30, 0, tmp_path))
+    assert made == [*AHEAD, *AHEAD]
+
+
+def test_a_claim_is_told_with_its_range_and_how_often_it_holds() -> None:
+    assert survived([(0.1, 0.05, 0.15), (-0.2, -0.3, -0.1), (0.02, -0.01, 0.05)]) == ("-0.20 to +0.10", "1, 1")

@@ -9,29 +9,27 @@ why.
 
 from __future__ import annotations
 
-import asyncio
 import json
-import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Literal, TypeVar
 
 from pydantic import Field, ValidationError
 
 from her.errors import InputError, StorageError
-from her.judge.case import quoted
 from her.judge.compare import DRAWN, Judge, Judging, Orders
 from her.judge.dialects import named
 from her.judge.dialects.dialect import STAGE, Dialect
-from her.judge.pairs import Pair
+from her.judge.pairs import Pair, distinct
 from her.judge.principles import fingerprint, load
-from her.judge.scored import Letters, Scored, prompts
+from her.judge.scored import Letters, Scored, prompts, request
 from her.judge.verdict import Finding, Judged, Judgement, Reason, Unscored, Verdict, Winner
-from her.models.address import open_model
-from her.models.base import Model, Sampling, Usage
+from her.models.address import open_model, resolve
+from her.models.base import Model, Sampling, Usage, prompt_sha
 from her.models.recorded import Row
+from her.rows.answers import remote
 from her.rows.ask import Ask
 from her.rows.files import Writer, read_rows
 from her.rows.record import Record
@@ -43,6 +41,8 @@ R = TypeVar("R", bound=Record)
 JUDGED, ASKED, HOW = "judged.jsonl", "asked", "how.json"
 """The file of judged rows, the folder of the run that made them, and the file that says how they were judged."""
 Form = Literal["written", "scored"]
+_WRITTEN, _SCORED = frozenset({"dialect", "samples", "seed", "temperature", "principles"}), frozenset({"tie_band"})
+"""Options of one form alone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +50,7 @@ class How:
     """How pairs are judged. Of the scored form `orders` and `tie_band` (nats) apply; of the written one all others.
 
     `temperature` None: 0 for one sample, else DRAWN. `principles` None: our own list.
+    Raises InputError for an option that the form has no use for.
     """
 
     form: Form = "written"
@@ -60,6 +61,13 @@ class How:
     temperature: float | None = None
     tie_band: float = 0.0
     principles: Path | None = None
+
+    def __post_init__(self) -> None:
+        foreign = _WRITTEN if self.form == "scored" else _SCORED
+        if useless := [
+            one.name for one in fields(self) if one.name in foreign and getattr(self, one.name) != one.default
+        ]:
+            raise InputError(f"the {self.form} form has no use for {', '.join(useless)}; leave that out")
 
     @property
     def speech(self) -> Dialect:
@@ -172,12 +180,14 @@ class Outcome:
         self.inconsistent += not row.verdict.consistent
 
 
-def judging(asked: Model | Ask, how: How) -> Judging:
-    """The judge that `how` describes, on a model, or on a row's `Ask`. Raises as `How.speech`."""
-    return _judging(asked, how, how.speech)
+def open_for_runs(address: str | None = None, key: str | None = None) -> Model:
+    """The model at an address or alias, for a run. Raises as `open_model`."""
+    served = resolve(address).startswith(("http://", "https://"))
+    # A client that asks again by itself would multiply the run's own tries, and keep faults from its pace and report.
+    return open_model(address, key=key, retries=0 if served else None)
 
 
-def _judging(asked: Model | Ask, how: How, speech: Dialect) -> Judging:
+def _judging(asked: Ask, how: How, speech: Dialect) -> Judging:
     if how.form == "scored":
         return Scored(asked, orders=how.orders, tie_band=how.tie_band)
     drawn = 0.0 if how.samples == 1 else DRAWN
@@ -196,25 +206,31 @@ async def judge_pairs(
 ) -> Report:
     """What was asked; `judged.jsonl` then holds a row for every pair. The same call goes on where a run was killed.
 
-    Raises InputError for an id that stands twice, and for a folder of pairs that were judged otherwise; and as
-    `rows.run` does.
+    Raises InputError for an id that stands twice, and for a folder of pairs that were judged otherwise, or by another
+    model; and as `rows.run` does.
     """
     speech = how.speech
-    _settle(folder, how)
+    await model.probe()
+    _settle(folder, how, model)
     asked = Letters(model) if how.form == "scored" else model
+    cases: dict[str, str] = {}
 
     async def work(pair: Pair, ask: Ask) -> Done[JudgedRow]:
         case = pair.case
-        found = await _judging(ask, how, speech).judge(case)
-        texts = prompts(case) if how.form == "scored" else speech.prompts(case)
+        texts, words = (
+            (prompts(case), request(case)) if how.form == "scored" else (speech.prompts(case), speech.messages(case))
+        )
+        # An earlier run may have asked about other words under the same id.
+        cases[pair.id] = f"{pair.id}@{prompt_sha(words)[:8]}"
+        found = await _judging(ask, how, speech).judge(replace(case, id=cases[pair.id]))
         return Done((_row(pair.id, found, ask.model.address, how, texts),))
 
     target = Target(folder / ASKED, STAGE)
-    report = await run(_once(pairs), work, asked, target, options, progress)
+    report = await run(distinct(pairs), work, asked, target, options, progress)
     spent = _spent(target.folder)
     with Writer(folder / JUDGED) as out:
         for row in read_rows(target.file("rows.jsonl"), JudgedRow):
-            out.write(row.model_copy(update=_tokens(spent, row.id)))
+            out.write(row.model_copy(update=_tokens(spent, cases[row.id])))
     return report
 
 
@@ -231,91 +247,24 @@ def outcome(rows: Iterable[JudgedRow]) -> Outcome:
     return counted
 
 
-@dataclass(frozen=True, slots=True)
-class CompareOptions:
-    """What `her judge compare` is told. `out` None: nothing is kept. `judge` None: the default model."""
-
-    pairs: tuple[Path, ...]
-    how: How
-    out: Path | None = None
-    judge: str | None = None
-    key: str | None = None
-    concurrency: int | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Told:
-    """What a command has to say, to people and to programs; `unscored` is the share of pairs without a verdict."""
-
-    text: str
-    json: str
-    unscored: float
-
-
-def compare_pairs(options: CompareOptions) -> Told:
-    """What became of the pairs in files. Raises as `read_pairs`, `open_model` and `judge_pairs`."""
-    model = open_model(options.judge, key=options.key)
-
-    async def go(folder: Path) -> list[JudgedRow]:
-        try:
-            limit = RunOptions(limit=options.concurrency)
-            await judge_pairs(read_pairs(options.pairs), model, folder, options.how, limit)
-        finally:
-            await model.close()
-        return list(judged(folder))
-
-    if options.out is not None:
-        rows = asyncio.run(go(options.out))
-    else:
-        with tempfile.TemporaryDirectory(prefix="her-judge-") as folder:
-            rows = asyncio.run(go(Path(folder)))
-    counted = outcome(rows)
-    shown = [] if options.out else rows
-    lines = [*(_line(row) for row in shown), *(_findings(rows[0]) if len(shown) == 1 else []), counted.line]
-    told = {
-        "pairs": counted.pairs,
-        **{name: getattr(counted, name) for name in ("first", "second", "tie", "inconsistent")},
-        "unscored": dict(sorted(counted.unscored.items())),
-        "out": None if options.out is None else str(options.out / JUDGED),
-        "rows": [row.model_dump(mode="json") for row in shown],
-    }
-    share = counted.unscored.total() / counted.pairs if counted.pairs else 0.0
-    return Told("\n".join(lines), json.dumps(told, ensure_ascii=False), share)
-
-
-def _line(row: JudgedRow) -> str:
-    if row.winner is None:
-        return _harmless(f"{row.id}: no verdict ({row.reason}: {row.verdict.detail})")
-    orders = "" if row.verdict.consistent else ", the two orders disagree"
-    return _harmless(f"{row.id}: {row.winner} ({row.verdict.margin:+.2g}{orders})")
-
-
-def _findings(row: JudgedRow) -> list[str]:
-    return [
-        _harmless(f"  {one.principle}{' (veto)' * one.negative}: {one.winner} · {one.first} · {one.second}")
-        for one in row.verdict.findings
-    ]
-
-
-def _harmless(told: str) -> str:
-    """One line of it. Words of pairs and judges stand in it; they must not steer the terminal."""
-    return quoted(told, "").replace("\n", " ")
-
-
 def read_pairs(paths: Sequence[Path]) -> Iterator[Pair]:
     """The pairs of files: JSON lines, or one pair as JSON (`.json`), in their order.
 
     Raises StorageError, InputError naming file, line and field.
     """
+    yield from read_records(paths, Pair)
+
+
+def read_records(paths: Sequence[Path], type: type[R]) -> Iterator[R]:
+    """The records of files: JSON lines, or one record as JSON (`.json`), in their order. Raises as `read_pairs`."""
     for path in paths:
         if path.suffix.lower() == ".json":
-            yield one_of(path, Pair)
+            yield _one_of(path, type)
         else:
-            yield from read_rows(path, Pair)
+            yield from read_rows(path, type)
 
 
-def one_of(path: Path, type: type[R]) -> R:
-    """The one record in a file of JSON, on however many lines. Raises StorageError, InputError."""
+def _one_of(path: Path, type: type[R]) -> R:
     try:
         return type.model_validate_json(path.read_bytes())
     except OSError as error:
@@ -329,29 +278,24 @@ def one_of(path: Path, type: type[R]) -> R:
         ) from None
 
 
-def _settle(folder: Path, how: How) -> None:
-    """Writes down how the folder's pairs are judged; raises InputError where it was otherwise."""
+def _settle(folder: Path, how: How, model: Model) -> None:
+    """Writes down how the folder's pairs are judged, and by whom; raises InputError where it was otherwise.
+
+    Of a server's address the model's name counts and not the host: a run may go on with another machine's.
+    """
     path = folder / HOW
+    name = model.address.rpartition("#")[2] if remote(model) else model.address
+    told = json.dumps({"judge": name, **json.loads(how.told)})
     try:
         before = path.read_text(encoding="utf-8")
     except FileNotFoundError:
         with Writer(path) as out:
-            out.write_line(how.told.encode())
+            out.write_line(told.encode())
         return
     except OSError as error:
         raise StorageError(f"{path} cannot be read ({error.strerror})") from error
-    if before != how.told:
+    if before != told:
         raise InputError(f"{folder} holds pairs that were judged otherwise ({before[:300]}); name another folder")
-
-
-def _once(pairs: Iterable[Pair]) -> Iterator[Pair]:
-    """The pairs; raises InputError at an id that has come before, since rows are known by it."""
-    seen: set[str] = set()
-    for pair in pairs:
-        if pair.id in seen:
-            raise InputError(f"the pair {pair.id!r} stands twice; give each pair an id of its own")
-        seen.add(pair.id)
-        yield pair
 
 
 def _row(id: str, found: Judgement, judge: str, how: How, texts: tuple[str, ...]) -> JudgedRow:
@@ -379,9 +323,9 @@ def _spent(folder: Path) -> dict[str, list[Usage]]:
     return spent
 
 
-def _tokens(spent: dict[str, list[Usage]], id: str) -> dict[str, int | None]:
-    """What all calls for a pair took."""
+def _tokens(spent: dict[str, list[Usage]], case: str) -> dict[str, int | None]:
+    """What all calls for a case took, both orders of it."""
     names = ("prompt_tokens", "cached_tokens", "completion_tokens")
-    usages = [*spent.get(id, ()), *spent.get(f"{id}~swapped", ())]
+    usages = [*spent.get(case, ()), *spent.get(f"{case}~swapped", ())]
     told = {name: [value for one in usages if (value := getattr(one, name)) is not None] for name in names}
     return {name: sum(values) if values else None for name, values in told.items()}

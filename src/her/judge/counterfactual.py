@@ -54,17 +54,19 @@ def make(
     rng: Random,
     samples: Samples | None = None,
     source: str = "",
+    splits: Mapping[str, str] | None = None,
     told: Counter[str] | None = None,
 ) -> Iterator[Pair]:
     """The pairs of all places: of each family one, of neutral edits up to two, and the twins of those that have one.
 
     The same contexts, samples and state of `rng` give the same pairs. What is drawn for a place hangs on its id, on the
     facts of all scenes, and, for grades and sides to be in balance, on the places before. With `samples` every second
-    pair of a family edits one of them. `told` counts what could not be made, by family and reason. Raises InputError
-    for two contexts of one id, and for one whose reference is no turn.
+    pair of a family edits one of them. `splits` says of contexts, by id, which split they are of. `told` counts what
+    could not be made, by family and reason. Raises InputError for two contexts of one id, and for one whose reference
+    is no turn.
     """
     rows = _checked(contexts)
-    maker = _Maker(rng.getrandbits(64), samples or {}, source, Counter() if told is None else told)
+    maker = _Maker(rng.getrandbits(64), samples or {}, source, splits or {}, Counter() if told is None else told)
     shelf = _Shelf(rows)
     elsewhere: dict[str, list[tuple[Pair, Broken]]] = defaultdict(list)
     for row in rows:
@@ -140,10 +142,11 @@ def _book(row: PoolRow) -> str:
 class _Maker:
     """Makes pairs and keeps grades, bases and sides in balance."""
 
-    def __init__(self, seed: int, samples: Samples, source: str, told: Counter[str]) -> None:
+    def __init__(self, seed: int, samples: Samples, source: str, splits: Mapping[str, str], told: Counter[str]) -> None:
         self._seed = seed
         self._samples = samples
         self._source = source
+        self._splits = splits
         self._told = told
         self._grades: dict[str, Counter[int]] = defaultdict(Counter)
         self._edits: Counter[str] = Counter()
@@ -240,6 +243,7 @@ class _Maker:
             book=place.book,
             source=self._source,
             subset=place.language,
+            split=self._splits.get(row.id),
             **about,  # type: ignore[arg-type]
         )
 
@@ -271,35 +275,42 @@ def _wrong(place: Place, made: Broken, family: str, *, visible: bool = True) -> 
     return ""
 
 
-def split(pairs: Sequence[Pair], by: By, *, share: float, rng: Random) -> tuple[list[Pair], list[Pair]]:
-    """The pairs to learn from, and those held out: about `share` of the books, families, or templates of each family.
+def hold_out(pairs: Sequence[Pair], by: By, *, share: float, rng: Random) -> list[Pair]:
+    """The pairs in their order, marked `test` for about `share` of the books, families, or templates of each family,
+    and `train` for the others.
 
-    A twin goes with the pair whose edit it is. By family, neutral pairs are on both sides, by half. Raises InputError
-    for a share that is not between 0 and 1, and where there are not two groups to part.
+    What is marked `test` already stays so, and nothing is drawn from it. By family, half of the kinds of neutral edits
+    are held out. A twin goes with the pair whose edit it is; by book it goes with the book that it stands in. Raises
+    InputError for a share that is not between 0 and 1, and where there are not two groups to part.
     """
     if not 0 < share < 1:
         raise InputError(f"the share held out is between 0 and 1, not {share}")
-    keys = [_key(pair, by) for pair in pairs]
-    held: set[str] = set()
-    groups: dict[str, list[str]] = defaultdict(list)
-    for key in sorted(set(keys)):
-        groups[key.split("\0")[0] if by == "template" else ""].append(key)
-    if all(len(names) < 2 for names in groups.values()):
+    groups: dict[str, set[str]] = defaultdict(set)
+    for pair in pairs:
+        if pair.split != "test":
+            group, name = _key(pair, by)
+            groups[group].add(name)
+    if all(len(names) < 2 for group, names in groups.items() if by == "template" or not group):
         raise InputError(f"the pairs are all of one {by}; there is nothing to hold out")
-    for names in groups.values():
+    held: set[tuple[str, str]] = set()
+    for group, names in sorted(groups.items()):
         if len(names) > 1:
-            held.update(rng.sample(names, min(len(names) - 1, max(1, round(share * len(names))))))
-    # A modern twin stands in another book than its pair, and goes where its own book goes.
-    train = [pair for pair, key in zip(pairs, keys, strict=True) if key not in held]
-    return train, [pair for pair, key in zip(pairs, keys, strict=True) if key in held]
+            part = 0.5 if (by, group) == ("family", "neutral") else share
+            count = min(len(names) - 1, max(1, round(part * len(names))))
+            held.update((group, name) for name in rng.sample(sorted(names), count))
+    return [
+        pair.model_copy(update={"split": "test" if pair.split == "test" or _key(pair, by) in held else "train"})
+        for pair in pairs
+    ]
 
 
-def _key(pair: Pair, by: By) -> str:
-    if by == "book":
-        return pair.book
+def _key(pair: Pair, by: By) -> tuple[str, str]:
+    """What it is drawn among, and what is held out whole."""
+    if by == "template":
+        return pair.family, pair.template
     if by == "family" and pair.kind == "neutral":
-        return f"neutral/{pair.template}"
-    return pair.family if by == "family" else f"{pair.family}\0{pair.template}"
+        return "neutral", pair.template
+    return "", pair.book if by == "book" else pair.family
 
 
 def few(pairs: Sequence[Pair], most: int, rng: Random) -> list[Pair]:
@@ -325,10 +336,11 @@ def few(pairs: Sequence[Pair], most: int, rng: Random) -> list[Pair]:
 
 
 def counts(pairs: Iterable[Pair]) -> dict[str, dict[str, int]]:
-    """How many pairs there are by family, grade, kind, language and base, each in the order of its names."""
-    found: dict[str, Counter[str]] = {name: Counter() for name in ("family", "grade", "kind", "language", "base")}
+    """How many pairs there are by family, grade, kind, language, base and split, each in the order of its names."""
+    names = ("family", "grade", "kind", "language", "base", "split")
+    found: dict[str, Counter[str]] = {name: Counter() for name in names}
     for pair in pairs:
-        about = (pair.family, str(pair.grade), pair.kind, pair.at.scene.language, pair.base)
+        about = (pair.family, str(pair.grade), pair.kind, pair.at.scene.language, pair.base, pair.split or "unknown")
         for name, value in zip(found, about, strict=True):
             found[name][value] += 1
     return {name: dict(sorted(count.items())) for name, count in found.items()}

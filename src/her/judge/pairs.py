@@ -5,10 +5,12 @@ Knows what a pair must say of itself. Refuses to know where it comes from.
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from typing import Literal
 
 from pydantic import Field, model_validator
 
+from her.errors import InputError
 from her.judge.case import Case
 from her.judge.verdict import Winner
 from her.rows.record import Record, TurnRow
@@ -46,6 +48,9 @@ class Pair(Record):
     twin_of: str = Field(default="", description="The id of the pair whose edit this is, for twins.")
     source: str = Field(default="", description="The file or data set that it comes from.")
     subset: str = Field(default="", description="The part of that source.")
+    split: str | None = Field(
+        default=None, description="train or test: nothing is learnt from what is for tests. None: unknown."
+    )
 
     @model_validator(mode="after")
     def _consistent(self) -> Pair:
@@ -66,3 +71,16 @@ class Pair(Record):
         """The pair with the candidates' places exchanged, and the answer with them."""
         better = self.better and self.better.other
         return self.model_copy(update={"first": self.second, "second": self.first, "better": better})
+
+
+def distinct(pairs: Iterable[Pair]) -> Iterator[Pair]:
+    """The pairs as they come. Raises InputError at an id that has come before: answers are known by it."""
+    seen: set[str] = set()
+    for pair in pairs:
+        if pair.id in seen:
+            raise InputError(
+                f"the pair {pair.id!r} stands twice; is a file named twice, or are two of the same name? Each pair "
+                "needs an id of its own"
+            )
+        seen.add(pair.id)
+        yield pair

@@ -49,7 +49,7 @@ class Reason(StrEnum):
     COPIED = "copied"
     """The answer is a candidate's text and no judgement."""
     CUT = "cut"
-    """The answer broke off, or the token limit ended it."""
+    """The token limit ended the answer."""
     NO_ROOM = "no room"
     """The comparison does not fit the judge's window."""
     FAILED = "failed"

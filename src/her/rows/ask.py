@@ -6,6 +6,7 @@ Knows calls, readers and refusals. Refuses to know how an answer comes: journal,
 from __future__ import annotations
 
 import asyncio
+import hashlib
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
@@ -35,6 +36,11 @@ class Call:
     prefill: str = ""
     cut_ok: bool = False
     language: str = "en"
+
+
+def seed_of(seed: int, name: str) -> int:
+    """A seed that follows from a run's seed and a name, below 2**31: servers take no larger one."""
+    return int.from_bytes(hashlib.sha256(f"{seed}/{name}".encode()).digest()[:4], "big") >> 1
 
 
 class Rejected(HerError):

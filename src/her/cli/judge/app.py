@@ -38,6 +38,10 @@ TieBand = Annotated[
     float, typer.Option("--tie-band", metavar="NATS", min=0, help="Scored: differences up to this are ties.")
 ]
 Principles = Annotated[Path | None, typer.Option(metavar="FILE", help="A list of principles, instead of our own.")]
+Out = Annotated[
+    Path | None,
+    typer.Option("--out", metavar="DIR", help="Where rows and journal go; the same command again goes on there."),
+]
 Key = Annotated[str | None, typer.Option(metavar="KEY", help="Key of its server; better HER_KEY.")]
 Concurrency = Annotated[
     int | None, typer.Option(metavar="N", min=1, help="Most requests in flight; default: 64 for a server.")

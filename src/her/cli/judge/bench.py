@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
 from her.cli.flags import Json
-from her.cli.judge.app import ABOVE_RATE, Concurrency, Dialect, Form, Key, Seed, TieBand, judge_app
+from her.cli.judge.app import ABOVE_RATE, Concurrency, Dialect, Form, Key, Principles, Seed, TieBand, judge_app
 
 
 @judge_app.command("bench")
@@ -31,6 +31,11 @@ def judge_bench(
         float | None, typer.Option(metavar="T", min=0, help="Default: 0 for one answer, 0.7 for several.")
     ] = None,
     tie_band: TieBand = 0.0,
+    principles: Principles = None,
+    split: Annotated[
+        Literal["train", "test", "all"],
+        typer.Option(help="Only pairs that are marked so; a judge may know the others."),
+    ] = "all",
     limit: Annotated[
         int | None, typer.Option(metavar="N", min=1, help="So many pairs in all, a few of every part.")
     ] = None,
@@ -55,6 +60,8 @@ def judge_bench(
         samples=samples,
         temperature=temperature,
         tie_band=tie_band,
+        principles=principles,
+        split=split,
         limit=limit,
         seed=seed,
         key=key,

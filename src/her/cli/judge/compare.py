@@ -16,6 +16,7 @@ from her.cli.judge.app import (
     Judging,
     Key,
     MaxUnscored,
+    Out,
     Principles,
     Seed,
     TieBand,
@@ -26,10 +27,7 @@ from her.cli.judge.app import (
 @judge_app.command("compare")
 def judge_compare(
     pairs: Annotated[list[Path], typer.Argument(metavar="PAIRS", help="Pairs: .jsonl, or one as .json.")],
-    out: Annotated[
-        Path | None,
-        typer.Option("--out", metavar="DIR", help="Where rows and journal go; the same command again goes on there."),
-    ] = None,
+    out: Out = None,
     judge: Judging = None,
     key: Key = None,
     dialect: Dialect = "ours",
@@ -52,7 +50,8 @@ def judge_compare(
 
     However a run with --out ended, the same command goes on where it was.
     """
-    from her.judge.batch import CompareOptions, How, compare_pairs
+    from her.judge.batch import How
+    from her.judge.told import CompareOptions, compare_pairs
 
     how = How(form, dialect, orders, samples, seed, temperature, tie_band, principles)
     options = CompareOptions(tuple(pairs), how, out, judge, key, concurrency)
@@ -64,7 +63,14 @@ def judge_compare(
 
 @judge_app.command("rank")
 def judge_rank(
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="JSON: `at` (scene, speaker, turns) and `candidates`.")],
+    contests: Annotated[
+        list[Path],
+        typer.Argument(
+            metavar="CONTESTS",
+            help="Contests (`id`, `at` with scene, speaker and turns, `candidates`): .jsonl, or one as .json.",
+        ),
+    ],
+    out: Out = None,
     judge: Judging = None,
     key: Key = None,
     dialect: Dialect = "ours",
@@ -75,16 +81,20 @@ def judge_rank(
     seed: Seed = 0,
     tie_band: TieBand = 0.0,
     principles: Principles = None,
+    concurrency: Concurrency = None,
     max_unscored: MaxUnscored = 0.05,
     as_json: Json = False,
 ) -> None:
-    """Put several turns for one place in order, the best first."""
+    """Put several turns for one place in order, the best first.
+
+    However a run with --out ended, the same command goes on where it was.
+    """
     from her.judge.batch import How
-    from her.judge.rank import RankOptions, rank_file
+    from her.judge.rank import RankOptions, rank_contests
 
     # A ring shows each first as often as second; both orders of each pair would cost twice as much and say the same.
-    how = How(form, dialect, "given", seed=seed, tie_band=tie_band, principles=principles)
-    told = rank_file(RankOptions(file, how, judge, key, rings))
+    how = How(form, dialect, "given", tie_band=tie_band, principles=principles)
+    told = rank_contests(RankOptions(tuple(contests), how, out, judge, key, concurrency, rings, seed))
     typer.echo(told.json if as_json else told.text)
     if told.unscored > max_unscored:
         raise typer.Exit(ABOVE_RATE)

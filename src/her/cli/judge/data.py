@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from her.cli.flags import Json
-from her.cli.judge.app import Seed, judge_app
+from her.cli.judge.app import ABOVE_RATE, MaxUnscored, Seed, judge_app
 
 if TYPE_CHECKING:
+    from her.judge.data.pipeline import DataOptions, Outcome
     from her.models.base import Message
     from her.scene import Scene
     from her.turn import Turn
@@ -34,6 +35,7 @@ def judge_data(
         str | None,
         typer.Option("--judge", metavar="ADDRESS", help="Who labels pairs and argues for it; best a strong one."),
     ] = None,
+    key: Annotated[str | None, typer.Option(metavar="KEY", help="Key of the judge's server; better HER_KEY.")] = None,
     pairs: Annotated[
         list[Path] | None,
         typer.Option("--pairs", metavar="FILE", help="Pairs that are there already, of `her judge pairs` (repeat)."),
@@ -88,6 +90,7 @@ def judge_data(
         typer.Option(metavar="STEP", help="The last step: candidates, pairs (to label by hand), judged, samples."),
     ] = "samples",
     concurrency: Annotated[int | None, typer.Option(metavar="N", min=1, help="Most requests in flight.")] = None,
+    max_unscored: MaxUnscored = 0.05,
     as_json: Json = False,
 ) -> None:
     """Make the rows that a judge is trained on.
@@ -95,21 +98,20 @@ def judge_data(
     Candidates are drawn, paired, labelled and balanced. However a run ended, the same command goes on where it was.
     """
     import asyncio
-    from contextlib import AsyncExitStack
 
+    from her.errors import InputError
     from her.judge.batch import How
     from her.judge.data.balance import Balance, read_shares
     from her.judge.data.candidates import Draws
     from her.judge.data.dataset import RewardOptions
-    from her.judge.data.pipeline import Asking, DataOptions, Outcome, make_data
+    from her.judge.data.pipeline import DataOptions
     from her.judge.dialects import named
     from her.judge.reward.gate import Rules
-    from her.models.address import open_model
     from her.models.base import Sampling
     from her.rows.run import RunOptions
-    from her.synth.console import Bars
-    from her.synth.samples.dataset import Sheet
 
+    if key is not None and judge is None:
+        raise InputError("--key is for the judge's server, and there is no --judge; set HER_KEY for other servers")
     options = DataOptions(
         out=out,
         dialect=named(dialect),
@@ -131,22 +133,29 @@ def judge_data(
         seed=seed,
         run=RunOptions(limit=concurrency),
     )
-
-    async def go() -> Outcome:
-        async with AsyncExitStack() as stack:
-            # One model in both parts is opened once.
-            opened = {
-                address: open_model(address) for address in dict.fromkeys([*(model or ()), *([judge] if judge else [])])
-            }
-            for one in opened.values():
-                stack.push_async_callback(one.close)
-            with Bars() as bars:
-                asked = tuple(opened[address] for address in dict.fromkeys(model or ()))
-                strong = opened[judge] if judge else None
-                return await make_data(options, Asking(asked, strong, _told, Sheet, bars))
-
-    outcome = asyncio.run(go())
+    outcome = asyncio.run(_made(options, tuple(dict.fromkeys(model or ())), judge, key))
     typer.echo(json.dumps(outcome.whole, ensure_ascii=False) if as_json else "\n".join(outcome.lines))
+    if outcome.unscored is not None and outcome.unscored > max_unscored:
+        raise typer.Exit(ABOVE_RATE)
+
+
+async def _made(options: DataOptions, models: Sequence[str], judge: str | None, key: str | None) -> Outcome:
+    from contextlib import AsyncExitStack
+
+    from her.judge.batch import open_for_runs
+    from her.judge.data.pipeline import Asking, make_data
+    from her.synth.console import Bars
+    from her.synth.samples.dataset import Sheet
+
+    async with AsyncExitStack() as stack:
+        # One model in both parts is opened once.
+        keys = dict.fromkeys(models) | ({judge: key} if judge else {})
+        opened = {address: open_for_runs(address, own) for address, own in keys.items()}
+        for one in opened.values():
+            stack.push_async_callback(one.close)
+        with Bars() as bars:
+            asking = Asking([opened[one] for one in models], opened[judge] if judge else None, _told, Sheet, bars)
+            return await make_data(options, asking)
 
 
 def _told(scene: Scene, name: str, turns: Sequence[Turn]) -> tuple[Message, ...]:

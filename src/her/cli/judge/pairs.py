@@ -28,6 +28,11 @@ def judge_pairs(
         int | None,
         typer.Option(metavar="N", min=1, help="At most so many of each family and grade."),
     ] = None,
+    hold_out: Annotated[
+        Literal["book", "family", "template"] | None,
+        typer.Option("--hold-out", help="Mark some for tests, beside the data set's own tests."),
+    ] = None,
+    share: Annotated[float, typer.Option(metavar="SHARE", help="How many of those are held out.")] = 0.2,
     probe: Annotated[bool, typer.Option("--probe", help="Say which families the text alone gives away.")] = False,
     seed: Seed = 0,
     as_json: Json = False,
@@ -36,49 +41,15 @@ def judge_pairs(
 
     Turns are broken, edited to no effect, and edited the same way where it does no harm.
     """
-    import random
-    from collections import Counter
+    from her.judge.known import PairsOptions, make_pairs
 
-    from her.errors import InputError
-    from her.judge import counterfactual
-    from her.judge.data.candidates import Drawn
-    from her.judge.probe import moved, report
-    from her.rows.files import Writer, read_rows
-    from her.rows.parquet import read_samples
-    from her.rows.samples import PoolRow
-
-    parts = ("train", "test") if split == "all" else (split,)
-    contexts = [row for part in parts for row in read_samples(data, "reward-pool", PoolRow, part)]
-    if not contexts:
-        raise InputError(f"{data}: has no rows of reward-pool; name the folder of a data set that `her synth` made")
-    drawn = [row for path in samples or () for row in read_rows(path, Drawn)]
-    replies = {
-        row.id: [counterfactual.Sample(row.model, one.text) for one in row.candidates if not one.refused]
-        for row in drawn
-    }
-    told: Counter[str] = Counter()
-    rng = random.Random(seed)
-    pairs = list(counterfactual.make(contexts, rng=rng, samples=replies, source=data.name, told=told))
-    pairs = counterfactual.few(pairs, limit, rng) if limit else pairs
-    with Writer(out) as file:
-        for pair in pairs:
-            file.write(pair)
-    found: dict[str, object] = {
-        "pairs": len(pairs),
-        **counterfactual.counts(pairs),
-        "not made": dict(sorted(told.items())),
-    }
-    if probe:
-        probed = report(pairs, rng)
-        found["text alone"] = {name: round(one.accuracy, 3) for name, one in probed.items()}
-        found["surface"] = sorted(name for name, one in probed.items() if one.surface)
-        found["moved"] = {name: {k: round(v, 3) for k, v in one.worse.items()} for name, one in moved(pairs).items()}
+    found = make_pairs(PairsOptions(data, out, split, tuple(samples or ()), limit, hold_out, share, probe, seed))
     if as_json:
         typer.echo(json.dumps(found, ensure_ascii=False))
         return
-    typer.echo(f"{out}: {len(pairs)} pairs")
+    typer.echo(f"{out}: {found['pairs']} pairs")
     for name, part in found.items():
         if isinstance(part, dict):
             typer.echo(f"{name}: " + ", ".join(f"{key} {value}" for key, value in part.items()))
-    if probe:
-        typer.echo("surface: " + (", ".join(found["surface"]) or "none"))  # type: ignore[arg-type]
+        elif isinstance(part, list):
+            typer.echo(f"{name}: " + (", ".join(part) or "none"))

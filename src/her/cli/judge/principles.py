@@ -93,11 +93,11 @@ def judge_induce(
     import asyncio
     import sys
 
+    from her.judge.batch import open_for_runs
     from her.judge.induce.flow import CANDIDATES, DECISIONS, InduceOptions, induce
     from her.judge.induce.review import Review, read_decisions, reviewed
     from her.judge.induce.rows import Decision
     from her.judge.induce.told import lines
-    from her.models.address import open_model
 
     path, asked = decisions or out / DECISIONS, sys.stdin.isatty() and not as_json
     options = InduceOptions(tuple(pairs), out, seed, held_out, least, merge, concurrency, max_dropped)
@@ -114,7 +114,7 @@ def judge_induce(
         return Review(candidates, path, say, input).run() if now.open and asked else now
 
     async def go() -> Induced:
-        teacher = open_model(model, key=key)
+        teacher = open_for_runs(model, key)
         try:
             return await induce(options, teacher, review, _counting() if sys.stderr.isatty() else None)
         finally:

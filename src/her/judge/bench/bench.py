@@ -27,7 +27,6 @@ from her.judge.bench.page import PAGE, Probed, Trial, write_page
 from her.judge.bench.preferences import read_pairs
 from her.judge.compare import DRAWN
 from her.judge.pairs import Pair
-from her.models.address import open_model
 from her.models.base import Model
 from her.rows.files import Writer, sha_of
 from her.rows.run import RunOptions
@@ -42,8 +41,9 @@ Told = Callable[[str], None]
 
 @dataclass(frozen=True, slots=True)
 class BenchOptions:
-    """What is to be tried. `judge` is an address, or one of a scripted judge (`biased:…`). `limit` is the most pairs
-    in all; None: all there are. `temperature` None leaves it to the form. `concurrency` None leaves it to the run."""
+    """What is to be tried. `judge` is an address, or one of a scripted judge (`biased:…`). `split` is that of the pairs
+    to ask about; what the text alone gives away is read off all of them. `limit` is the most pairs in all; None: all
+    there are. `temperature` None leaves it to the form, `concurrency` None to the run; `principles` None: our own."""
 
     judge: str
     pairs: tuple[Path, ...]
@@ -53,6 +53,8 @@ class BenchOptions:
     samples: int = 1
     temperature: float | None = None
     tie_band: float = 0.0
+    principles: Path | None = None
+    split: Literal["train", "test", "all"] = "all"
     limit: int | None = None
     seed: int = 0
     key: str | None = None
@@ -74,18 +76,22 @@ def bench(options: BenchOptions, told: Told) -> Trial:
     pairs = [pair for file in files for pair in file.pairs]
     probed = _probed(pairs, random.Random(options.seed))
     repeats = options.form == "written" or biases is not None
-    drawn = questions(pairs, random.Random(options.seed), limit=options.limit, repeats=repeats)
-    with Writer(options.out / PAIRS) as file_of_pairs:
-        for pair in drawn.once:
-            file_of_pairs.write(pair)
+    drawn = questions(_of(pairs, options.split), random.Random(options.seed), limit=options.limit, repeats=repeats)
     told(f"{options.judge}: {drawn.size:,} pairs in both orders")
     answers = asyncio.run(_scripted(drawn, biases, options) if biases else _asked(drawn, options))
-    surface = {one.family for one in probed if one.surface}
-    measures = measure(answers, random.Random(options.seed), surface)
+    measures = measure(answers, random.Random(options.seed), {one.family: one.surface for one in probed})
     how = _how(options, answers)
     trial = Trial(options.judge, measures, lines(measures.figures), files, probed, drawn.size, how)
-    _write(trial, options.out)
+    _write(trial, drawn.once, options.out)
     return trial
+
+
+def _of(pairs: Sequence[Pair], split: str) -> Sequence[Pair]:
+    """The pairs of a split; raises InputError where none is marked as of it."""
+    found = pairs if split == "all" else [pair for pair in pairs if pair.split == split]
+    if pairs and not found:
+        raise InputError(f"no pair is marked as one of the split {split}; leave --split out, or make the pairs again")
+    return found
 
 
 async def _scripted(drawn: Questions, biases: Biases, options: BenchOptions) -> Answers:
@@ -95,9 +101,7 @@ async def _scripted(drawn: Questions, biases: Biases, options: BenchOptions) -> 
 
 
 async def _asked(drawn: Questions, options: BenchOptions) -> Answers:
-    served = options.judge.startswith(("http://", "https://"))
-    # A run asks a server again by itself, with patience.
-    model = open_model(options.judge, key=options.key, retries=0 if served else None)
+    model = batch.open_for_runs(options.judge, options.key)
     try:
         once = await _run(drawn.once, model, options, ASKED)
         # The likeliest words would be the same again.
@@ -113,9 +117,11 @@ async def _run(pairs: Sequence[Pair], model: Model, options: BenchOptions, folde
         dialect=options.dialect,
         form=options.form,
         samples=options.samples,
-        seed=options.seed,
+        # The scored form draws nothing.
+        seed=options.seed if options.form == "written" else 0,
         temperature=options.temperature,
         tie_band=options.tie_band,
+        principles=options.principles,
     )
     run = RunOptions(limit=options.concurrency, total=len(pairs))
     await batch.judge_pairs(pairs, model, options.out / folder, how, run)
@@ -152,8 +158,8 @@ def _probed(pairs: Sequence[Pair], rng: random.Random) -> tuple[Probed, ...]:
 
 
 def _how(options: BenchOptions, answers: Answers) -> dict[str, Any]:
-    """What a figure may hang on."""
-    kept = {name: value for name, value in asdict(options).items() if name not in {"key", "pairs", "out"}}
+    """What a figure may hang on; principles stand among the prompts, by their hash."""
+    kept = {name: value for name, value in asdict(options).items() if name not in {"key", "pairs", "out", "principles"}}
     scripted = options.judge.startswith(SCHEME)
     rows = () if scripted else batch.judged(options.out / ASKED)
     return {
@@ -165,7 +171,8 @@ def _how(options: BenchOptions, answers: Answers) -> dict[str, Any]:
     }
 
 
-def _write(trial: Trial, out: Path) -> None:
+def _write(trial: Trial, asked: Sequence[Pair], out: Path) -> None:
+    """Replaces what an earlier trial left, all of it at the end."""
     report = {
         "judge": trial.judge,
         "accepted": trial.accepted,
@@ -179,6 +186,9 @@ def _write(trial: Trial, out: Path) -> None:
         ],
         "how": trial.how,
     }
+    with Writer(out / PAIRS) as file:
+        for pair in asked:
+            file.write(pair)
     with Writer(out / REPORT) as file:
         file.write_line(json.dumps(report, ensure_ascii=False, indent=1).encode() + b"\n")
     write_page(trial, out)

@@ -6,13 +6,12 @@ Knows how a few are drawn so that every part is there. Refuses to know how quest
 from __future__ import annotations
 
 import random
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from her.errors import InputError
 from her.judge.bench.attacks import OPENER, TRIPLE, openers, spread, triples
-from her.judge.pairs import Pair
+from her.judge.pairs import Pair, distinct
 
 MOST = {OPENER: 400, "again": 200, TRIPLE: 100}
 """How many are asked where nothing limits them. Of openers at least 183 places are needed to tell that no more than
@@ -57,11 +56,8 @@ def questions(
     """
     if not pairs:
         raise InputError("there is no pair to ask about")
-    twice = next((id for id, count in Counter(pair.id for pair in pairs).items() if count > 1), None)
-    if twice is not None:
-        raise InputError(f"the id {twice!r} stands twice; is a file named twice, or are two of the same name?")
     parts: dict[str, list[Pair]] = {}
-    for pair in pairs:
+    for pair in distinct(pairs):
         parts.setdefault(_part(pair), []).append(pair)
     main = {name: spread(found, _within, rng) for name, found in sorted(parts.items())}
     attacks, threes = openers(pairs, rng), triples(pairs, rng)

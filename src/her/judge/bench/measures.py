@@ -26,12 +26,13 @@ class Named:
 
 FIGURES: dict[str, Named] = {
     "natural": Named("right on natural pairs", "share", "pairs of which people or a stronger judge preferred one"),
-    "broken": Named("right on broken pairs", "share", "families whose answer the text alone does not tell"),
+    "broken": Named("right on broken pairs", "share", "probed families whose answer the text alone does not tell"),
     "surface": Named("right on surface families", "share", "broken pairs whose answer the text alone tells"),
+    "unprobed": Named("right on families not probed", "share", "broken pairs too few, or of too few books, to probe"),
     "natural_mean": Named(
         "right on natural pairs, margins averaged", "share", "as the judge itself settles two orders"
     ),
-    "broken_mean": Named("right on broken pairs, margins averaged", "share", "the same, surface families left out"),
+    "broken_mean": Named("right on broken pairs, margins averaged", "share", "the same families as without averaging"),
     "consistent": Named("the same winner in both orders", "share", "pairs with a verdict in each order"),
     "flipped": Named("the other one in the other order", "share", "pairs with a verdict in each order"),
     "first_slot": Named("preference for the first slot", "points", "its win rate, less one half"),
@@ -101,12 +102,13 @@ class Unlabelled:
 
 @dataclass(frozen=True, slots=True)
 class Family:
-    """How often the judge was right on one family or subset, in one grade or in all (0)."""
+    """How often the judge was right on one family or subset, in one grade or in all (0). `surface`: whether the text
+    alone tells the answer of these broken pairs; None where that was not probed."""
 
     kind: str
     name: str
     grade: int
-    surface: bool
+    surface: bool | None
     right: Figure
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import random
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from her.judge.bench.asked import Asked, Outcome
 from her.judge.bench.attacks import OPENER
@@ -24,8 +24,8 @@ BINS = (0.0, 0.15, 0.5, 1.0, 2.0)
 _ANY = (-math.inf, math.inf)
 
 
-def measure(answers: Answers, rng: random.Random, surface: Collection[str] = ()) -> Measures:
-    """All figures of these answers; `surface` are the families whose answer the text alone tells."""
+def measure(answers: Answers, rng: random.Random, surface: Mapping[str, bool]) -> Measures:
+    """All figures of these answers; `surface` says of each probed family whether the text alone tells the answer."""
     every = answers.everything
     figures = {name: measured(seen(answers, surface), share, rng) for name, seen in _SHARES.items()}
     slots = ((one, one.first_slot) for one in answers.pairs)
@@ -72,9 +72,9 @@ def _broken(pairs: Iterable[Asked]) -> list[Asked]:
     return [one for one in pairs if one.pair.kind == "broken"]
 
 
-def _deep(pairs: Iterable[Asked], surface: Collection[str]) -> list[Asked]:
-    """Broken pairs whose answer the text alone does not tell."""
-    return [one for one in _broken(pairs) if one.pair.family not in surface]
+def _probed(answers: Answers, surface: Mapping[str, bool], told: bool | None) -> list[Asked]:
+    """Broken pairs whose answer the text alone tells, or does not; None: of which that is not known."""
+    return [one for one in _broken(answers.pairs) if surface.get(one.pair.family) is told]
 
 
 def _twins(pairs: Iterable[Asked]) -> list[Asked]:
@@ -85,23 +85,23 @@ def _both(pairs: Iterable[Asked]) -> list[Asked]:
     return [one for one in pairs if one.orders is not None]
 
 
-def _by_length(holds: Callable[[float], bool]) -> Callable[[Answers, Collection[str]], list[Seen]]:
+def _by_length(holds: Callable[[float], bool]) -> Callable[[Answers, Mapping[str, bool]], list[Seen]]:
     return lambda answers, _: _right(
         one for one in _natural(answers.pairs) if one.doublings is not None and holds(_longer(one))
     )
 
 
-def _blind(answers: Answers, _: Collection[str]) -> list[Seen]:
+def _blind(answers: Answers, _: Mapping[str, bool]) -> list[Seen]:
     known = {one.pair.id for one in _broken(answers.pairs) if one.outcome is Outcome.CORRECT}
     found = [one for one in _twins(answers.pairs) if one.pair.twin_of in known and one.verdict is not None]
     return [one.seen(one.outcome is not Outcome.CORRECT, 1) for one in found]
 
 
-def _opened(answers: Answers, _: Collection[str]) -> list[Seen]:
+def _opened(answers: Answers, _: Mapping[str, bool]) -> list[Seen]:
     return [one.seen(1 - _for_better(one), 1) for one in answers.openers if one.verdict is not None]
 
 
-def _chained(answers: Answers, _: Collection[str]) -> list[Seen]:
+def _chained(answers: Answers, _: Mapping[str, bool]) -> list[Seen]:
     found = []
     for three in answers.triples:
         winners = [edge.verdict.winner for edge in three if edge.verdict is not None]
@@ -110,7 +110,7 @@ def _chained(answers: Answers, _: Collection[str]) -> list[Seen]:
     return found
 
 
-def _stable(answers: Answers, _: Collection[str]) -> list[Seen]:
+def _stable(answers: Answers, _: Mapping[str, bool]) -> list[Seen]:
     both = [(one, one.verdict, other.verdict) for one in answers.pairs if (other := answers.again.get(one.pair.id))]
     return [one.seen(first.winner is second.winner, 1) for one, first, second in both if first and second]
 
@@ -126,12 +126,13 @@ def transitive(ab: Winner, bc: Winner, ac: Winner) -> bool | None:
     return chains <= beats if chains else None
 
 
-_SHARES: dict[str, Callable[[Answers, Collection[str]], list[Seen]]] = {
+_SHARES: dict[str, Callable[[Answers, Mapping[str, bool]], list[Seen]]] = {
     "natural": lambda answers, _: _right(_natural(answers.pairs)),
-    "broken": lambda answers, surface: _right(_deep(answers.pairs, surface)),
-    "surface": lambda answers, surface: _right(one for one in _broken(answers.pairs) if one.pair.family in surface),
+    "broken": lambda answers, surface: _right(_probed(answers, surface, False)),
+    "surface": lambda answers, surface: _right(_probed(answers, surface, True)),
+    "unprobed": lambda answers, surface: _right(_probed(answers, surface, None)),
     "natural_mean": lambda answers, _: _settled(_natural(answers.pairs)),
-    "broken_mean": lambda answers, surface: _settled(_deep(answers.pairs, surface)),
+    "broken_mean": lambda answers, surface: _settled(_probed(answers, surface, False)),
     "consistent": lambda answers, _: [one.seen(bool(one.agrees), 1) for one in _both(answers.pairs)],
     "flipped": lambda answers, _: [one.seen(one.flips, 1) for one in _both(answers.pairs)],
     "tie_recall": lambda answers, _: _right(one for one in answers.pairs if one.pair.better is Winner.TIE),
@@ -215,13 +216,14 @@ def _bins(pairs: Sequence[Asked], rng: random.Random) -> Iterable[Bin]:
 # Tables.
 
 
-def _families(pairs: Sequence[Asked], surface: Collection[str], rng: random.Random) -> Iterable[Family]:
+def _families(pairs: Sequence[Asked], surface: Mapping[str, bool], rng: random.Random) -> Iterable[Family]:
     sorts: dict[tuple[str, str, int], list[Asked]] = {}
     for one in pairs:
         for grade in sorted({0, int(one.pair.grade)}):
             sorts.setdefault((one.pair.kind, _name(one), grade), []).append(one)
     for (kind, name, grade), found in sorted(sorts.items()):
-        yield Family(kind, name, grade, kind == "broken" and name in surface, measured(_right(found), share, rng))
+        told = surface.get(name) if kind == "broken" else None
+        yield Family(kind, name, grade, told, measured(_right(found), share, rng))
 
 
 def _accounts(asked: Sequence[Asked]) -> Iterable[Account]:

@@ -162,12 +162,11 @@ def _notes(trial: Trial) -> list[str]:
     found = []
     if skipped := sum(sum(one.skipped.values()) for one in trial.files):
         found.append(f"{counted(skipped, 'rows')} of the files could not be used; the reasons are below.")
-    probed = {one.family for one in trial.probe}
-    unknown = sorted({one.name for one in trial.measures.families if one.kind == "broken"} - probed)
+    unknown = sorted({one.name for one in trial.measures.families if one.kind == "broken" and one.surface is None})
     if unknown:
         found.append(
-            "Of these families there are too few pairs to tell whether the text alone gives the answer away; they are "
-            f"counted all the same: {', '.join(unknown)}."
+            "Of these families there are too few pairs or books to tell whether the text alone gives the answer away; "
+            f"they stand in an account of their own, and not in the headline: {', '.join(unknown)}."
         )
     return found
 
@@ -224,8 +223,13 @@ def _account_plot(accounts: Sequence[Account]) -> Drawing:
     return bars([_KINDS[kind] for kind in kinds], series, title="What became of the pairs", unit="% of those asked")
 
 
+def _marked(one: Family) -> str:
+    """What is told beside a family's name; empty for one that counts in the headline, and for what is no family."""
+    return {True: " (surface)", None: " (not probed)"}.get(one.surface, "") if one.kind == "broken" else ""
+
+
 def _family(one: Family) -> tuple[str, ...]:
-    name = f"{one.name}{' (surface)' if one.surface else ''}" or NOTHING
+    name = f"{one.name}{_marked(one)}" or NOTHING
     grade = str(one.grade) if one.grade else "all"
     return name, _KINDS[one.kind], grade, share(one.right.value), between(one.right, "share"), _n(one.right)
 
@@ -236,7 +240,7 @@ def _family_plot(families: Sequence[Family]) -> Drawing:
         if one.grade == 0:
             label = f"{one.name or one.kind}{', ' + _KINDS[one.kind] if one.kind != 'broken' else ''}"
             ends = one.right.value, one.right.low, one.right.high
-            rows.append(Range(f"{label}{' (surface)' if one.surface else ''}", share(one.right.value), *ends))
+            rows.append(Range(f"{label}{_marked(one)}", share(one.right.value), *ends))
     return ranges(rows, title="Right, by family or subset", ends=(0.0, 1.0), marks=_SHARES)
 
 

@@ -6,7 +6,6 @@ it stands in the rows (`roleplay-rl`), or whoever calls makes it (`Told`), as ch
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -19,7 +18,7 @@ from her.judge.pairs import Setting
 from her.judge.reward.gate import Rules, gate
 from her.markup import notation
 from her.models.base import Message, Sampling
-from her.rows.ask import Ask, Call, Rejected, together
+from her.rows.ask import Ask, Call, Rejected, seed_of, together
 from her.rows.record import Record, Refusal
 from her.rows.run import Done, Work
 from her.rows.samples import PoolRow, RlRow
@@ -142,9 +141,9 @@ def some(things: Iterable[B], most: int, seed: int) -> list[B]:
         return held
     count: dict[str, int] = {}
     ranked: list[tuple[int, int, int]] = []
-    for at in sorted(range(len(held)), key=lambda at: _hash(seed, held[at].id)):
+    for at in sorted(range(len(held)), key=lambda at: seed_of(seed, held[at].id)):
         book = held[at].book
-        ranked.append((count.get(book, 0), _hash(seed, book), at))
+        ranked.append((count.get(book, 0), seed_of(seed, book), at))
         count[book] = count.get(book, 0) + 1
     return [held[at] for at in sorted(at for _, _, at in sorted(ranked)[:most])]
 
@@ -162,7 +161,7 @@ def drawing(draws: Draws) -> Work[Place, Drawn]:
         lead = opener if ask.model.prefills else ""
 
         async def one(number: int) -> Candidate | Refusal:
-            seed = _hash(draws.seed, f"{place.id}/{number}")
+            seed = seed_of(draws.seed, f"{place.id}/{number}")
             sampling = replace(draws.sampling, seed=seed)
             call = Call(f"{STAGE}/{place.id}/{number}", place.prompt, sampling, prefill=lead)
             try:
@@ -188,8 +187,3 @@ def drawing(draws: Draws) -> Work[Place, Drawn]:
         return Done((row,), (*lost, *(refusal for one in candidates for refusal in one.refused)))
 
     return work
-
-
-def _hash(seed: int, name: str) -> int:
-    """A number below 2**31 that follows from both; servers take no larger seed."""
-    return int.from_bytes(hashlib.sha256(f"{seed}/{name}".encode()).digest()[:4], "big") >> 1

@@ -75,11 +75,12 @@ def _labels(report: RewardReport) -> str:
     lines = ["## Labels", "", f"Of {report.pairs_in:,} pairs that came in:", ""]
     lines += [f"- {count:,}: {_KNOWN[known]}" for known, count in report.known.items()]
     lines += [f"- {count:,} without a label: {reason}" for reason, count in report.unlabelled.items()]
-    for known, found in report.checked.items():
+    said = [(known, "the judge says", found) for known, found in report.checked.items()]
+    for known, who, found in (*said, ("construction", "people say", report.read)):
         if found.same + found.other:
             lines += [
                 "",
-                f"Of {found.labels:,} labels known from {known}, the judge says the same of {found.same:,}, "
+                f"Of {found.labels:,} labels known from {known}, {who} the same of {found.same:,}, "
                 f"another thing of {found.other:,}, and nothing to go by of {found.silent:,}.",
             ]
     return "\n".join(lines)

@@ -28,7 +28,7 @@ from her.judge.data.balance import (
     parts,
 )
 from her.judge.data.card import card
-from her.judge.data.labels import Label
+from her.judge.data.labels import Known, Label
 from her.judge.data.report import Checked, PartReport, RewardReport
 from her.judge.data.rows import CONFIGS, RL, SFT, TEST_PAIRS, Dialect, Shaped, rl_rows, sft_rows, tie, written
 from her.judge.verdict import Winner
@@ -95,7 +95,7 @@ def make_rewards(
         raise InputError(f"no pair has a label ({why}); name a judge, have people label them, or add known pairs")
     given, apart = parts(labels, held_out=options.held_out, shares=options.shares, seed=options.seed)
     taken = _taken(given, options, dialect)
-    part, old = (target.with_name(f"{target.name}.{what}") for what in ("part", "old"))
+    part = target.with_name(f"{target.name}.part")
     try:
         shutil.rmtree(part, ignore_errors=True)
         part.mkdir(parents=True)
@@ -106,10 +106,7 @@ def make_rewards(
         for name, text in {REPORT: report.model_dump_json(indent=1), CARD: card(report, options.licence)}.items():
             (part / name).write_text(text.rstrip("\n") + "\n", encoding="utf-8", newline="\n")
         options.shaped.provenance.write(part)
-        if target.exists():
-            shutil.rmtree(old, ignore_errors=True)
-            target.replace(old)
-        part.replace(target)
+        _replace(target, part)
     except StorageError:
         raise
     except OSError as error:
@@ -117,8 +114,21 @@ def make_rewards(
         raise StorageError(f"{target}: cannot be written ({why}); free some room, try again") from error
     finally:
         shutil.rmtree(part, ignore_errors=True)
-        shutil.rmtree(old, ignore_errors=True)
     return report
+
+
+def _replace(target: Path, part: Path) -> None:
+    """Puts one folder into the place of the other, which goes only when that is done."""
+    old = target.with_name(f"{target.name}.old")
+    if target.exists():
+        shutil.rmtree(old, ignore_errors=True)
+        target.replace(old)
+    try:
+        part.replace(target)
+    finally:
+        if old.exists() and not target.exists():
+            old.replace(target)
+    shutil.rmtree(old, ignore_errors=True)
 
 
 def _taken(given: Mapping[Part, Sequence[Unit]], options: RewardOptions, dialect: Dialect) -> dict[Part, Taken]:
@@ -140,11 +150,17 @@ def _report(
 ) -> RewardReport:
     """The counts of all labels; the parts are still to come."""
     made = {one.sha: one for one in (options.shaped.made(label, dialect.name) for label in labels)}
+    by = {known: [label for label in labels if label.known is known] for known in Known}
     return RewardReport(
         pairs_in=len(labels) + unlabelled.total(),
-        known=dict(sorted(Counter(label.known.value for label in labels).items())),
+        known=dict(sorted((known.value, len(found)) for known, found in by.items() if found)),
         unlabelled=dict(sorted(unlabelled.items())),
-        checked=_checked(labels),
+        checked={
+            known.value: _checked(found, lambda label: label.judged)
+            for known, found in sorted(by.items())
+            if found and known is not Known.JUDGE
+        },
+        read=_checked(by[Known.CONSTRUCTION], lambda label: label.read),
         parts={},
         apart=apart,
         held_out=tuple(sorted(set(options.held_out) & {label.pair.book for label in labels})),
@@ -235,12 +251,8 @@ def _part(given: Sequence[Unit], taken: Taken, rows: int) -> PartReport:
     )
 
 
-def _checked(labels: Sequence[Label]) -> dict[str, Checked]:
-    """What a judge that said the same in both orders says of labels that are known without it."""
-    found: dict[str, Checked] = {}
-    for known in sorted({label.known.value for label in labels} - {"judge"}):
-        ours = [label for label in labels if label.known.value == known]
-        said = [label for label in ours if label.judged is not None]
-        same = sum(label.judged is label.winner for label in said)
-        found[known] = Checked(labels=len(ours), same=same, other=len(said) - same, silent=len(ours) - len(said))
-    return found
+def _checked(labels: Sequence[Label], said: Callable[[Label], Winner | None]) -> Checked:
+    """How far what is `said` of labels agrees with them."""
+    found = [(label.winner, word) for label in labels if (word := said(label)) is not None]
+    same = sum(winner is word for winner, word in found)
+    return Checked(labels=len(labels), same=same, other=len(found) - same, silent=len(labels) - len(found))

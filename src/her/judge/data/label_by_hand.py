@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,7 +22,7 @@ from pydantic import Field, ValidationError
 from her.errors import InputError, StorageError
 from her.judge.case import Case, quoted
 from her.judge.data.agreement import Agreement, Meeting, agreement, meeting
-from her.judge.pairs import Pair, Setting
+from her.judge.pairs import Pair, Setting, distinct
 from her.judge.verdict import Winner
 from her.markup import display, parse
 from her.rows.files import line_of
@@ -100,9 +99,7 @@ class Desk:
     def __init__(self, pairs: Sequence[Pair], folder: Path, reader: str) -> None:
         if not reader.strip():
             raise InputError("a reader needs a name, under which the answers are kept")
-        if twice := [id for id, count in Counter(pair.id for pair in pairs).items() if count > 1]:
-            raise InputError(f"the pair {twice[0]!r} stands twice among the pairs; a label is found by its id")
-        self.pairs, self.reader, self.path = tuple(pairs), reader, hand_file(folder, reader)
+        self.pairs, self.reader, self.path = tuple(distinct(pairs)), reader, hand_file(folder, reader)
         self._prints = {pair.id: print_of(pair) for pair in self.pairs}
         self._said: dict[str, Said] = {}
         self._file: BinaryIO

@@ -2,7 +2,8 @@
 
 A label is known in one of four ways, and of several the first holds: by construction (one side was broken, or the edit
 changes nothing), from people (more than half of the readers), from the file that the pair came in, from a judge that
-said the same in both orders. What contradicts it is counted and never read in its favour.
+said the same in both orders. What a judge says against it, and what people say against construction, is counted
+(`report`) and never read in its favour.
 Knows pairs, readers and judgements. Refuses to make a tie of a missing, a broken or an inconsistent answer, and to
 write an argument that nobody gave.
 """
@@ -17,7 +18,7 @@ from pydantic import Field
 
 from her.errors import InputError
 from her.judge.data.agreement import majority
-from her.judge.pairs import Pair
+from her.judge.pairs import Pair, distinct
 from her.judge.verdict import Judged, Judgement, Unscored, Verdict, Winner, settled
 from her.rows.record import Record
 
@@ -53,6 +54,7 @@ class Label(Record):
     pair: Pair
     known: Known
     judged: Winner | None = Field(default=None, description="What a judge says in both orders, in the pair's own.")
+    read: Winner | None = Field(default=None, description="What more than half of its readers say.")
     given: Verdict | None = None
     exchanged: Verdict | None = None
 
@@ -82,11 +84,7 @@ def labels(
 
     `judgements` are by the pair's id, `readers` by name and then by id. Raises InputError for an id that comes twice.
     """
-    seen: set[str] = set()
-    for pair in pairs:
-        if pair.id in seen:
-            raise InputError(f"the pair {pair.id!r} stands twice; take one of the two out")
-        seen.add(pair.id)
+    for pair in distinct(pairs):
         said = [answers[pair.id] for answers in (readers or {}).values() if pair.id in answers]
         yield label(pair, (judgements or {}).get(pair.id), said)
 
@@ -95,10 +93,10 @@ def label(pair: Pair, judgement: Judgement | None = None, said: Sequence[Winner]
     """The label of one pair, or in a few words why it has none; `said` are the answers of people."""
     judged = both_orders(judgement) if judgement else Unlabelled.NOBODY
     agreed = judged if isinstance(judged, Winner) else None
+    most = majority(said)
     if pair.kind != "natural" and pair.better is not None:
         winner, known = pair.better, Known.CONSTRUCTION
     elif said:
-        most = majority(said)
         if most is None:
             return Unlabelled.READERS.value
         winner, known = most, Known.PEOPLE
@@ -110,7 +108,7 @@ def label(pair: Pair, judgement: Judgement | None = None, said: Sequence[Winner]
         return str(judged)
     given, exchanged = arguments(judgement, winner) if judgement else (None, None)
     labelled = pair.model_copy(update={"better": winner})
-    return Label(pair=labelled, known=known, judged=agreed, given=given, exchanged=exchanged)
+    return Label(pair=labelled, known=known, judged=agreed, read=most, given=given, exchanged=exchanged)
 
 
 def both_orders(judgement: Judgement) -> Winner | str:

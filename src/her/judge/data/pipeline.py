@@ -6,6 +6,7 @@ writes it, once. Refuses to know how a model is opened and how a prompt is made.
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
 from collections import Counter
@@ -24,9 +25,9 @@ from her.judge.data.labels import Label, labels
 from her.judge.data.pairing import PAIRS, Paired, all_paired
 from her.judge.data.report import RewardReport
 from her.judge.data.rows import Dialect, shaped_by
-from her.judge.pairs import Pair
-from her.judge.reward.provenance import JudgeRecord
-from her.judge.verdict import Judgement
+from her.judge.pairs import Pair, distinct
+from her.judge.reward.provenance import JudgeRecord, judge_record
+from her.judge.verdict import Judgement, Unscored
 from her.models.base import Model
 from her.rows.files import Writer, read_rows
 from her.rows.report import Report, Snapshot
@@ -42,6 +43,8 @@ HANDS = "hands"
 SAMPLES = "samples"
 MADE = "rows.jsonl"
 """What `rows.run` calls its rows."""
+FOR_TESTS = "marked for tests"
+"""Why a pair is not learnt from though its book is."""
 STEPS = (CANDIDATES, "pairs", JUDGED, SAMPLES)
 Step = Literal["candidates", "pairs", "judged", "samples"]
 
@@ -98,12 +101,13 @@ class DataOptions:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What came of it; None for a step that was not taken."""
+    """What came of it; None for a step that was not taken. `unscored` is the share of pairs without a verdict."""
 
     folder: Path
     reports: tuple[Report, ...]
     paired: Paired | None = None
     pairs: int = 0
+    unscored: float | None = None
     samples: RewardReport | None = None
 
     @property
@@ -114,6 +118,7 @@ class Outcome:
             "stages": [report.model_dump(mode="json") for report in self.reports],
             "paired": self.paired.model_dump() if self.paired else None,
             "pairs": self.pairs,
+            "unscored": self.unscored,
             "samples": self.samples.model_dump(mode="json") if self.samples else None,
         }
 
@@ -128,6 +133,8 @@ class Outcome:
             )
         if self.paired:
             found.append(f"pairs: {self.pairs:,}, in {self.folder / PAIRS_FILE}")
+        if self.unscored is not None:
+            found.append(f"without a verdict: {self.unscored:.1%} of the pairs")
         if self.samples:
             labels = {f"by {known}": count for known, count in self.samples.known.items()}
             found.append(f"labels: {_counted(labels | self.samples.unlabelled)}")
@@ -148,26 +155,32 @@ async def make_data(options: DataOptions, asking: Asking) -> Outcome:
     Raises InputError, StorageError, ModelError or MissingExtra; what is made stays.
     """
     last = STEPS.index(options.until)
+    if asking.judge is None and options.until == JUDGED:
+        raise InputError("nobody judges the pairs: name a judge, or stop at pairs")
     if asking.judge is not None and options.how.orders != "both":
         raise InputError("a judge labels a pair only where it is asked in both orders")
     reports = await _drawn(options, asking)
     if last == 0:
         return Outcome(options.out, tuple(reports))
     found, count = _paired(options, asking.models)
-    if last == 1 or (last == STEPS.index(JUDGED) and asking.judge is None):
+    if last == 1:
         return Outcome(options.out, tuple(reports), found, count)
     judgements: dict[str, Judgement] = {}
     judge: JudgeRecord | None = None
+    unscored: float | None = None
     if asking.judge is not None:
         report, judge, judgements = await _judged(options, asking, asking.judge, count)
         reports.append(report)
-    if last == STEPS.index(JUDGED):
-        return Outcome(options.out, tuple(reports), found, count)
+        unscored = sum(isinstance(one.verdict, Unscored) for one in judgements.values()) / count
+    outcome = Outcome(options.out, tuple(reports), found, count, unscored)
+    if options.until == JUDGED:
+        return outcome
     made = [*_labels(options, judgements)]
+    books = held_out(options, made)
+    made = [FOR_TESTS if _spared(one, books) else one for one in made]
     shaped = shaped_by([one for one in made if isinstance(one, Label)], judge)
-    rewards = replace(options.rewards, seed=options.seed, shaped=shaped, held_out=held_out(options, made))
-    samples = make_rewards(made, options.out / SAMPLES, rewards, options.dialect, asking.sheets)
-    return Outcome(options.out, tuple(reports), found, count, samples)
+    rewards = replace(options.rewards, seed=options.seed, shaped=shaped, held_out=books)
+    return replace(outcome, samples=make_rewards(made, options.out / SAMPLES, rewards, options.dialect, asking.sheets))
 
 
 async def _judged(
@@ -184,9 +197,8 @@ async def _judged(
     for row in judged(folder):
         judgements[row.id] = row.judgement
         prompts.update(row.prompts)
-    listed = ", ".join(sorted(name.partition("@")[2] for name in prompts if name.startswith("principles@")))
     dialect = options.how.dialect if options.how.form == "written" else options.how.form
-    record = JudgeRecord(address=judge.address, dialect=dialect, prompts=tuple(sorted(prompts)), principles=listed)
+    record = judge_record(judge.address, dialect=dialect, prompts=prompts)
     return report, record, judgements
 
 
@@ -227,33 +239,32 @@ def _folder(out: Path, step: str, address: str, how: str = "") -> Path:
 
 def _paired(options: DataOptions, models: Sequence[Model]) -> tuple[Paired, int]:
     """Writes all pairs into one file; what became of the candidates, and how many pairs there are."""
-    found, seen = Paired(), set[str]()
+    counted, count = [Paired()], 0
+    drawn = [candidates_of(options.out, model.address) / MADE for model in models]
     with Writer(options.out / PAIRS_FILE) as out:
-        for pair, counted in _all(options, [candidates_of(options.out, model.address) / MADE for model in models]):
-            found = found.plus(counted) if counted else found
-            if pair is None:
-                continue
-            if pair.id in seen:
-                raise InputError(f"the pair {pair.id!r} stands twice among the files; take one of the two out")
-            seen.add(pair.id)
+        for pair in distinct(_all(options, drawn, counted)):
+            count += 1
             out.write(pair)
-        if not seen:
+        found = functools.reduce(Paired.plus, counted)
+        if not count:
             raise InputError(
                 f"no pair came of {found.candidates:,} candidates: the gate refused {found.refused:,}, and "
                 f"{found.same:,} are the same as another; the stage's report.json has the reasons"
             )
     with Writer(options.out / PAIRED) as out:
         out.write_line(json.dumps(found.model_dump(), indent=1).encode() + b"\n")
-    return found, len(seen)
+    return found, count
 
 
-def _all(options: DataOptions, drawn: Sequence[Path]) -> Iterator[tuple[Pair | None, Paired | None]]:
-    for pairs, counted in all_paired(drawn, options.pairs, options.seed) if drawn else ():
-        yield None, counted
-        yield from ((pair, None) for pair in pairs)
+def _all(options: DataOptions, drawn: Sequence[Path], counted: list[Paired]) -> Iterator[Pair]:
+    """The pairs that were drawn and those of files; what became of the candidates of each place is put to `counted`."""
+    for pairs, place in all_paired(drawn, options.pairs, options.seed) if drawn else ():
+        counted.append(place)
+        # Of drawn pairs the subset is the split of their place.
+        yield from (pair.model_copy(update={"split": pair.subset}) for pair in pairs)
     for path in options.files:
         for pair in read_pairs([path]):
-            yield pair.model_copy(update={"source": pair.source or path.name}), None
+            yield pair.model_copy(update={"source": pair.source or path.name})
 
 
 def _labels(options: DataOptions, judgements: Mapping[str, Judgement]) -> Iterator[Label | str]:
@@ -267,15 +278,21 @@ def _labels(options: DataOptions, judgements: Mapping[str, Judgement]) -> Iterat
 
 
 def held_out(options: DataOptions, made: Sequence[Label | str]) -> frozenset[str]:
-    """The books for tests: those that are named, those of the data set's own test split, those of test pairs."""
+    """The books for tests: those that are named, those of the data set's own test split, and those of which pairs are
+    marked for tests, and none to learn from."""
     books = {*options.rewards.held_out}
-    pairs = (one.pair for one in made if isinstance(one, Label))
-    books |= {pair.book for pair in pairs if pair.subset == "test" and pair.book}
+    marked = {(one.pair.split, one.pair.book) for one in made if isinstance(one, Label)}
+    books |= {book for split, book in marked if split == "test" and book and ("train", book) not in marked}
     if options.contexts is not None:
         # No prompt is needed to learn whose place it is.
         splits = read_places(options.contexts, options.config, ("train", "test"), _untold)
         books |= {place.book for place in splits if place.split == "test"}
     return frozenset(books)
+
+
+def _spared(one: Label | str, books: frozenset[str]) -> bool:
+    """Whether a pair is for tests though its book is learnt from."""
+    return isinstance(one, Label) and one.pair.split == "test" and one.pair.book not in books
 
 
 def _untold(*_: object) -> tuple[()]:

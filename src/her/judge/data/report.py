@@ -12,12 +12,12 @@ from her.rows.record import Record
 
 
 class Checked(Record):
-    """What a judge says of labels that are known without it; `labels` is the sum of the three others."""
+    """What a judge, or people, say of labels that are known without them; `labels` is the sum of the three others."""
 
     labels: int
     same: int
-    other: int = Field(description="Labels that the judge contradicts, in both orders alike.")
-    silent: int = Field(description="Labels of which it says nothing, or not the same in both orders.")
+    other: int = Field(description="Labels contradicted by the judge in both orders, or by more than half of readers.")
+    silent: int = Field(description="Labels of which nothing is said, or one thing and another.")
 
 
 class PartReport(Record):
@@ -47,6 +47,7 @@ class RewardReport(Record):
     known: dict[str, int] = Field(description="Labels by how they are known.")
     unlabelled: dict[str, int] = Field(description="Pairs without a label, by reason.")
     checked: dict[str, Checked] = Field(description="What the judge says of labels that others gave.")
+    read: Checked = Field(description="What people say of labels known from construction.")
     parts: dict[str, PartReport] = Field(description="sft, rl, test.")
     apart: str = Field(description="What is never in both sft and rl: book, or scene or place where books are few.")
     held_out: tuple[str, ...] = Field(description="Books of the test part.")
@@ -68,7 +69,7 @@ class RewardReport(Record):
                 part.labels == part.pairs + sum(part.aside.values()) and part.rows == 2 * part.pairs
                 for part in self.parts.values()
             )
-            and all(one.labels == one.same + one.other + one.silent for one in self.checked.values())
+            and all(one.labels == one.same + one.other + one.silent for one in (*self.checked.values(), self.read))
         )
 
     @property

@@ -9,9 +9,11 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any, Protocol
 
 from her.judge.case import LONGEST, Case
+from her.judge.dialects.shown import block
 from her.judge.verdict import Verdict
 from her.models.base import Message
 from her.rows.ask import Rejected
@@ -65,23 +67,20 @@ class Dialect(Protocol):
 
 
 def refuse_borrowed(value: Any, case: Case) -> None:
-    """Raises Rejected for an answer that stands in a candidate as it is: then the candidate has given it."""
+    """Raises Rejected for an answer that stands in a candidate, as it was written or as it is shown, by itself or
+    inside of more JSON: then the candidate has given it."""
     for reply in (case.first, case.second):
         for text in (reply, case.shown(reply)):
-            if value in _values(text[:LONGEST]):
+            if value in _values(text[:LONGEST]) or value in _values(block(text, "")):
                 raise refused(COPIED, "this verdict stands in a candidate; judge the two yourself")
 
 
 def _values(text: str) -> list[Any]:
-    """All JSON that could be an answer in a text, whatever is broken around it."""
+    """All JSON that could be an answer in a text, whatever is broken or closed around it."""
     found: list[Any] = []
-    at = 0
-    while opener := _OBJECT.search(text, at):
-        try:
-            value, at = _JSON.raw_decode(text, opener.start())
-            found.append(value)
-        except (ValueError, RecursionError):
-            at = opener.start() + 1
+    for opener in _OBJECT.finditer(text):
+        with suppress(ValueError, RecursionError):
+            found.append(_JSON.raw_decode(text, opener.start())[0])
     return found
 
 

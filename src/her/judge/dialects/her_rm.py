@@ -20,7 +20,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 from her.errors import InputError
 from her.judge.case import Case
 from her.judge.dialects.dialect import final, refuse_borrowed, refused
-from her.judge.dialects.shown import block, cleaned, texts
+from her.judge.dialects.shown import block, candidate, texts
 from her.judge.verdict import Finding, Verdict, Winner
 from her.markup import render
 from her.models.base import Message
@@ -30,7 +30,7 @@ from her.turn import Dialogue, Turn
 
 EVIDENCE = 400
 """Characters kept of what the answer says about one candidate under one principle."""
-_TEXT, _SCENE = "judge-her-rm/en", "judge-her-rm/scene-en"
+_TEXT, _SCENE, _NOTES = "judge-her-rm/en", "judge-her-rm/scene-en", "judge-notes/en"
 _WINNERS = {"cand_1": Winner.FIRST, "cand_2": Winner.SECOND, "tie": Winner.TIE}
 _NAMES = {winner: name for name, winner in _WINNERS.items()}
 
@@ -74,7 +74,7 @@ class HerRm:
 
     def prompts(self, case: Case) -> tuple[str, ...]:
         """The request, the scene in it, and the notes on form."""
-        return texts(_TEXT, _SCENE)
+        return texts(_TEXT, _SCENE, _NOTES)
 
     def messages(self, case: Case, dropped: int = 0) -> tuple[Message, ...]:
         """One user message: the request, the dialogue as the character's own prompt has it, the candidates.
@@ -88,22 +88,22 @@ class HerRm:
             system=block(_scene(case), "| "),
             dropped=str(dropped) if dropped else "",
             history=_history(seen[dropped:], case.speaker),
-            first=block(cleaned(case, case.first), "cand_1| "),
-            second=block(cleaned(case, case.second), "cand_2| "),
+            first=candidate(case, case.first, "cand_1", "en"),
+            second=candidate(case, case.second, "cand_2", "en"),
         )
         return (Message("user", words),)
 
     def read(self, said: Any, case: Case | None = None) -> Verdict:
         """The verdict of `{"result": [{…}]}`, of the object in it, or of a list of one, fenced or bare."""
         value = final(said) if isinstance(said, str) else said
-        if case:
-            refuse_borrowed(value, case)
         if isinstance(value, Mapping) and "result" in value:
             value = value["result"]
         if isinstance(value, list):
             if len(value) != 1:
                 raise refused("schema", f"{len(value)} results, and not one", "result")
             value = value[0]
+        if case:
+            refuse_borrowed(value, case)
         answer = _Answer.model_validate(value)
         findings = tuple(
             Finding(

@@ -48,26 +48,20 @@ def line(text: str) -> str:
     return " ".join(quoted(disarmed(text), "").split())
 
 
-def candidate(case: Case, reply: str, letter: str) -> str:
+def candidate(case: Case, reply: str, letter: str, language: str | None = None) -> str:
     """A candidate under the margin `letter| `, then what is wrong with its form, and under `letter> ` what it writes
-    for somebody else."""
+    for somebody else. `language` is that of the request, `en` or `zh`; None: the scene's."""
     parsed = case.read(reply)
     # Of an unclosed block the detail is its kind, and of a plan nothing is told.
     kinds = {fault.kind for fault in parsed.faults if fault.detail != Kind.SYSTEM_THINKING.value}
     if not parsed.turn.segments:
         kinds.add(FaultKind.EMPTY)
     found = {name: letter if kind in kinds else "" for kind, name in _NOTES.items()}
-    notes = prompt(f"judge-notes/{case.scene.prompt_language}", **found)
+    notes = prompt(f"judge-notes/{language or case.scene.prompt_language}", **found)
     parts = [block(render(parsed.turn), f"{letter}| "), notes.replace("\n\n", "\n")]
     if rest := _rest(parsed):
         parts.append(block(rest, f"{letter}> ", REST))
     return "\n".join(filter(None, parts))
-
-
-def cleaned(case: Case, reply: str) -> str:
-    """A candidate as one text: its turn, and what it writes for others, without plans, closed or not."""
-    parsed = case.read(reply)
-    return "\n".join(filter(None, (render(parsed.turn), _rest(parsed))))
 
 
 def _rest(parsed: Parsed) -> str:

@@ -5,7 +5,6 @@ Knows one call and one principle. Refuses to know what becomes of either.
 
 from __future__ import annotations
 
-import hashlib
 import re
 from collections.abc import Callable, Iterable
 
@@ -15,7 +14,7 @@ from her.judge.case import Case
 from her.judge.compare import room
 from her.judge.dialects.shown import texts
 from her.models.base import Message, Sampling
-from her.rows.ask import Ask, Dropped
+from her.rows.ask import Ask, Dropped, seed_of
 
 MOST_NAME_WORDS = 8
 MOST_WORDS = 40
@@ -41,8 +40,7 @@ _TITLE = re.compile(
 
 def sampling(seed: int, call_id: str, max_tokens: int, temperature: float = 0.7) -> Sampling:
     """How a call is sampled; its seed follows from the run's seed and the call's id, whatever the order."""
-    digest = hashlib.sha256(f"{seed}/{call_id}".encode()).digest()
-    return Sampling(temperature=temperature, max_tokens=max_tokens, seed=int.from_bytes(digest[:4], "big") >> 1)
+    return Sampling(temperature=temperature, max_tokens=max_tokens, seed=seed_of(seed, call_id))
 
 
 async def fitted(

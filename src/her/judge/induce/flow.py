@@ -7,7 +7,7 @@ the review is handed in.
 from __future__ import annotations
 
 import random
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -27,13 +27,13 @@ from her.judge.induce.rows import Candidate, Invoked, Raw, Score
 from her.judge.induce.scored import STAGE as SCORE
 from her.judge.induce.scored import Invoking, scores
 from her.judge.induce.worded import STAGE as WORDING
-from her.judge.induce.worded import Worded, WritingOut, distinct
-from her.judge.pairs import Pair
+from her.judge.induce.worded import Worded, WritingOut, named_apart
+from her.judge.pairs import Pair, distinct
 from her.judge.principles import Principle, written
 from her.judge.verdict import Winner
 from her.models.base import Model
 from her.rows.answers import remote
-from her.rows.files import Writer, discard, read_rows, sha_of
+from her.rows.files import Writer, read_rows, sha_of
 from her.rows.record import Record
 from her.rows.report import Price, Report, Snapshot
 from her.rows.run import RunOptions, Target, Work, run
@@ -96,12 +96,13 @@ class InduceReport(Record):
 @dataclass(frozen=True)
 class Induced:
     """A run at its end, or at the review: then `waiting` are the candidates without a decision, and there are no
-    principles yet."""
+    principles yet. `path` is their file, None where there is none; `earlier` one that another run left in its place."""
 
     report: InduceReport
     principles: tuple[Principle, ...] = ()
     waiting: tuple[Candidate, ...] = ()
     path: Path | None = None
+    earlier: Path | None = None
 
 
 def split(pairs: Iterable[Pair], share: float, rng: random.Random) -> Split:
@@ -110,10 +111,7 @@ def split(pairs: Iterable[Pair], share: float, rng: random.Random) -> Split:
     Of one book alone nothing is held out; of several, always some and never all. Raises InputError where two pairs
     have one id.
     """
-    every = list(pairs)
-    twice = next((id for id, count in Counter(pair.id for pair in every).items() if count > 1), None)
-    if twice is not None:
-        raise InputError(f"two pairs have the id {twice!r}; give each its own")
+    every = list(distinct(pairs))
     books: dict[str, list[Pair]] = defaultdict(list)
     for pair in every:
         if pair.better in (Winner.FIRST, Winner.SECOND):
@@ -147,8 +145,7 @@ async def induce(
     told = split(pairs, options.held_out, random.Random(options.seed))
     if not told.made_of:
         raise InputError(f"{', '.join(map(str, options.pairs))}: no pair has a better side; nothing can be induced")
-    discard(options.out / PRINCIPLES)
-    steps = _Steps(options, model, progress)
+    path, steps = options.out / PRINCIPLES, _Steps(options, model, progress)
     candidates = await _candidates(told, options, steps)
     with Writer(options.out / CANDIDATES) as out:
         for one in candidates:
@@ -164,12 +161,11 @@ async def induce(
     }
     if decided.open or not decided.kept:
         report = _report(options, steps, recall(candidates, told.made_of), ())
-        return Induced(report, waiting=decided.open)
+        return Induced(report, waiting=decided.open, earlier=path if path.is_file() else None)
     principles = await _written_out(decided.kept, options, steps)
     found = recall(decided.kept, told.made_of)
     scored = await _scored(principles, told, options, steps)
     report = _report(options, steps, found, scored)
-    path = options.out / PRINCIPLES
     with Writer(path) as out:
         out.write_line(written(principles, _lineage(options, model, report)).encode())
     return Induced(report, principles, path=path)
@@ -190,7 +186,7 @@ async def _candidates(told: Split, options: InduceOptions, steps: _Steps) -> tup
 
 async def _written_out(kept: Sequence[Candidate], options: InduceOptions, steps: _Steps) -> tuple[Principle, ...]:
     worded = await steps.do(WORDING, kept, WritingOut(options.seed), Worded)
-    principles = distinct(one.entry.principle for one in worded)
+    principles = named_apart(one.entry.principle for one in worded)
     steps.counts["principles"] = len(principles)
     if not principles:
         raise InputError(f"{options.out / WORDING}: no candidate could be written out; dropped.jsonl there says why")

@@ -14,7 +14,7 @@ from her.judge.induce.rows import Score
 
 def lines(done: Induced, candidates: Path, decisions: Path) -> Iterator[str]:
     """The counts, what was found again, and either what waits for a decision in which file, or each score and where
-    the principles stand."""
+    the principles stand; what an earlier run left there is called so."""
     counts, recall = done.report.counts, done.report.recall
     yield ", ".join(f"{name.replace('_', ' ')} {count}" for name, count in counts.items())
     if recall.families:
@@ -22,6 +22,8 @@ def lines(done: Induced, candidates: Path, decisions: Path) -> Iterator[str]:
         yield f"of {len(recall.families)} principles that the pairs break, {recall.found} found again{share}"
         if missed := [one.principle for one in recall.families if not one.candidate]:
             yield f"missed: {', '.join(missed)}"
+    if done.earlier:
+        yield f"{done.earlier} is what an earlier run came to, and stays as it was"
     if done.waiting:
         yield f"{len(done.waiting)} candidates wait for a decision: see {candidates}; decisions stand in {decisions}"
         yield "the same command goes on: in a terminal, with --decisions FILE, or with --keep-all"

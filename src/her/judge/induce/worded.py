@@ -68,7 +68,7 @@ class WritingOut:
         return await ask(call, partial(_read, one))
 
 
-def distinct(principles: Iterable[Principle]) -> tuple[Principle, ...]:
+def named_apart(principles: Iterable[Principle]) -> tuple[Principle, ...]:
     """The principles, each with an id and names of its own: a number is added where one comes again."""
     taken: set[tuple[str, str]] = set()
 

@@ -4,7 +4,7 @@ Knows candidates and verdicts. Refuses to know models, prompts and trainers: who
 what came of it comes back as edges.
 """
 
-from her.judge.reward.bradley_terry import Offsets, fit, learned
+from her.judge.reward.bradley_terry import Offsets, fit, learned, parts
 from her.judge.reward.gate import Breach, Rules, gate
 from her.judge.reward.rewards import HER, OURS, PRESETS, Candidate, Design, Reward, rewards, won
 from her.judge.reward.rings import REFERENCE, Call, Edge, calls, ring
@@ -26,6 +26,7 @@ __all__ = [
     "fit",
     "gate",
     "learned",
+    "parts",
     "rewards",
     "ring",
     "won",

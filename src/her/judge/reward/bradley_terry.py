@@ -106,6 +106,20 @@ def fit(
     return dict(zip(names, there, strict=True))
 
 
+def parts(edges: Iterable[Edge]) -> tuple[tuple[int, ...], ...]:
+    """Who hangs together by readable comparisons, that of the lowest number first; whoever has none is in no part.
+
+    Strengths of two parts cannot be compared: each part has a scale of its own.
+    """
+    found: list[set[int]] = []
+    for edge in edges:
+        if isinstance(edge.verdict, Verdict):
+            both = {edge.first, edge.second}
+            joined = both.union(*(part for part in found if part & both))
+            found = [part for part in found if not part & joined] + [joined]
+    return tuple(sorted(tuple(sorted(part)) for part in found))
+
+
 def learned(
     groups: Iterable[Sequence[Edge]], offsets: Offsets, *, ridge: float = LOOSE, memory: float = MEMORY
 ) -> Offsets:

@@ -15,7 +15,7 @@ from statistics import fmean
 from her import checks
 from her.errors import InputError
 from her.judge.reward.rewards import Candidate, Reward
-from her.judge.reward.rings import Edge
+from her.judge.reward.rings import REFERENCE, Edge
 from her.judge.verdict import Judged, Unscored, Verdict, Winner
 from her.turn import Turn
 
@@ -41,7 +41,8 @@ class Readings:
     length: float | None = None
     """Correlation of reward and log length within groups, -1 to 1."""
     first_slot: float | None = None
-    """The share of decided comparisons that the first slot won, those in both orders and rings balanced alike."""
+    """The share of decided comparisons among candidates that the first slot won. Those with the reference stand aside:
+    a policy that is better than it wins in whatever slot, and HER's rule shows it first in every one."""
     ties: float | None = None
     """The share of read verdicts that are ties."""
     flips: float | None = None
@@ -70,7 +71,8 @@ def readings(
     in both orders, each answer in the order in which it was asked."""
     answers = [edge.verdict for group in groups for edge in group.edges]
     verdicts = [one for one in answers if isinstance(one, Verdict)]
-    decided = [one for one in verdicts if one.winner is not Winner.TIE]
+    among = [edge.verdict for group in groups for edge in group.edges if REFERENCE not in (edge.first, edge.second)]
+    decided = [one for one in among if isinstance(one, Verdict) and one.winner is not Winner.TIE]
     refused = [not one.passed for group in groups for one in group.candidates]
     return Readings(
         length=_length(groups),

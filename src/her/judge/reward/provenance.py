@@ -12,7 +12,7 @@ from pathlib import Path
 from pydantic import Field, ValidationError
 
 from her.errors import InputError, StorageError
-from her.prompts import prompt_hash
+from her.rows.files import sha_of
 from her.rows.record import Record
 
 FILE = "judges.json"
@@ -20,13 +20,13 @@ FILE = "judges.json"
 
 
 class JudgeRecord(Record):
-    """One judge as it was asked. Hashes are sha256, of prompts their first 12 digits."""
+    """One judge as it was asked. Hashes are sha256, of prompts and principles their first 12 digits."""
 
     address: str = Field(min_length=1, description="The model's address.")
-    weights: str = Field(default="", description="sha256 of its weights, where they are a file.")
+    weights: str = Field(default="", description="sha256 of its weights, where its address is one file.")
     dialect: str = Field(default="ours", description="ours, her-rm, or scored.")
     prompts: tuple[str, ...] = Field(default=(), description="Prompt texts, name@hash.")
-    principles: str = Field(default="", description="sha256 of the principle list's file.")
+    principles: str = Field(default="", description="Hash of the principles that it was shown; empty: none.")
 
 
 class Provenance(Record):
@@ -43,9 +43,10 @@ class Provenance(Record):
         judges = dict.fromkeys((*self.judges, *other.judges))
         return Provenance(judges=tuple(judges), families={**self.families, **other.families})
 
-    def shaped_by(self, address: str) -> bool:
-        """Whether the judge at an address had a part in it; its figures by that judge are then not to be trusted."""
-        return any(one.address == address for one in self.judges)
+    def shaped_by(self, address: str, weights: str = "") -> bool:
+        """Whether a judge of this name, or with weights of this sha256, had a part in it; its figures by that judge
+        are then not to be trusted."""
+        return any(_name(one.address) == _name(address) or (weights and one.weights == weights) for one in self.judges)
 
     @property
     def sha(self) -> str:
@@ -64,11 +65,16 @@ class Provenance(Record):
 
     @classmethod
     def read(cls, folder: Path) -> Provenance:
-        """What stands beside a checkpoint; nothing for one that no judge shaped. Raises InputError and StorageError."""
+        """What stands beside a checkpoint; nothing for one that no judge shaped.
+
+        Raises InputError for a damaged record, StorageError for one that cannot be read and for no such folder.
+        """
         path = folder / FILE
         try:
             return cls.model_validate_json(path.read_text(encoding="utf-8"))
         except FileNotFoundError:
+            if not folder.is_dir():
+                raise StorageError(f"{folder} is not there; name the folder of a checkpoint") from None
             return cls()
         except ValidationError as error:
             fault = error.errors(include_input=False, include_url=False)[0]
@@ -87,17 +93,24 @@ def digest(*parts: str | bytes) -> str:
     return found.hexdigest()
 
 
-def judge_record(address: str, *, dialect: str, prompts: Iterable[str], principles: Path | None = None) -> JudgeRecord:
-    """The record of a judge that was asked with these prompt texts and this list of principles.
+def judge_record(address: str, *, dialect: str, prompts: Iterable[str]) -> JudgeRecord:
+    """The record of a judge that was asked with these texts, name@hash as in its answers' rows, its principles among
+    them. Raises StorageError for weights that cannot be read."""
+    texts = sorted(set(prompts))
+    listed = [text.partition("@")[2] for text in texts if text.startswith("principles@")]
+    path = Path(address).expanduser()
+    return JudgeRecord(
+        address=address,
+        weights=sha_of(path) if path.is_file() else "",
+        dialect=dialect,
+        prompts=tuple(text for text in texts if not text.startswith("principles@")),
+        principles=", ".join(listed),
+    )
 
-    Raises PromptError for a text that is not there, and StorageError for a list that cannot be read.
-    """
-    try:
-        listed = "" if principles is None else hashlib.sha256(principles.read_bytes()).hexdigest()
-    except OSError as error:
-        raise StorageError(f"{principles}: the principles cannot be read ({error.strerror})") from error
-    asked = tuple(f"{name}@{prompt_hash(name)}" for name in sorted(set(prompts)))
-    return JudgeRecord(address=address, dialect=dialect, prompts=asked, principles=listed)
+
+def _name(address: str) -> str:
+    """What a judge is called wherever it is served: no host, and no scheme of a hub."""
+    return address.rpartition("#")[2].removeprefix("hf:")
 
 
 def family_hashes(pairs: Mapping[str, Iterable[str]]) -> dict[str, str]:

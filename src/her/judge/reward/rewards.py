@@ -8,6 +8,9 @@ The rules, with m the candidates that passed the gate:
   the group's own middle; less the penalties. One that was refused at the gate has 0.
 - Whoever has no readable verdict has no reward, an advantage of exactly 0 and no part in the mean. No missing verdict
   is a win, a loss or a tie.
+- So it is with those whom no chain of verdicts joins to the reference (where nobody was compared with one: to the
+  largest part of the group, and of two of one size to that of the first candidate): their strengths are on a scale of
+  their own.
 - An advantage is a reward less the mean. It is not divided by the deviation: that blows up differences that are noise
   (Liu et al., Understanding R1-Zero-Like Training, arXiv 2503.20783).
 """
@@ -22,7 +25,7 @@ from statistics import fmean
 
 from her.errors import InputError
 from her.judge.reward import rings
-from her.judge.reward.bradley_terry import RIDGE, Offsets, fit
+from her.judge.reward.bradley_terry import RIDGE, Offsets, fit, parts
 from her.judge.reward.rings import REFERENCE, Call, Edge
 from her.judge.verdict import Verdict, Winner
 from her.rows.record import Refusal
@@ -84,8 +87,8 @@ the candidate is shown first. Refused ones, which the paper does not have, get -
 
 @dataclass(frozen=True, slots=True)
 class Reward:
-    """What one candidate gets. `value` None: no verdict of it can be read. `strength` is in logits, None outside a fit.
-    `read` and `unread` count the answers to its comparisons."""
+    """What one candidate gets. `value` None: no verdict joins it to those who are rewarded. `strength` is in logits,
+    None outside a fit. `read` and `unread` count the answers to its comparisons."""
 
     value: float | None
     advantage: float = 0.0
@@ -161,9 +164,10 @@ def _compared(
         return {passing[0]: Reward(_less(0.5, candidates[passing[0]], design))}
     lengths = {at: math.log(candidates[at].units) for at in passing if candidates[at].units > 0}
     strengths = fit(edges, offsets, ridge=design.ridge, lengths=lengths)
-    anchored = REFERENCE in strengths
-    known = [at for at in passing if at in strengths]
-    middle = strengths[REFERENCE] if anchored else fmean([strengths[at] for at in known] or [0.0])
+    # Of equals `max` takes the first, which is that of the first candidate.
+    part = max(parts(edges), key=lambda one: (REFERENCE in one, len(one)), default=())
+    known = [at for at in part if at != REFERENCE]
+    middle = strengths[REFERENCE] if REFERENCE in part else fmean([strengths[at] for at in known] or [0.0])
     return {
         at: Reward(_less(_chance(strengths[at] - middle), candidates[at], design), strength=strengths[at])
         for at in known
