@@ -563,6 +563,13 @@ def test_there_is_no_interval_where_none_can_be_made() -> None:
     assert None not in ends[2]
 
 
+def test_an_entropy_that_nearly_no_draw_comes_up_to_has_no_interval() -> None:
+    layouts = [seen(f"{scene}-{n}", scene, 1, layout=f"layout {scene} {n}") for scene in range(12) for n in range(3)]
+    found = estimates(layouts)["layout_entropy"]
+    assert found.value == pytest.approx(math.log2(36))
+    assert (found.low, found.high) == (None, None)
+
+
 def test_intervals_hold_the_truth_as_often_as_they_say() -> None:
     """Turns of one scene are alike, so that intervals over turns would be far too narrow."""
     rng, held, narrow = random.Random(3), 0, 0
