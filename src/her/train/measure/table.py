@@ -16,7 +16,8 @@ from her.train.measure.replies import words
 NONE = "–"
 NOTE = (
     "Intervals: 95 %, by drawing whole scenes anew. A dash: no interval can be made, as of fewer than six scenes, of "
-    "scenes that are all alike, or where nearly all draws lie to one side of the figure. What does not apply to a turn is not counted in n."
+    "scenes that are all alike, or where nearly all draws lie to one side of the figure. What does not apply to a turn "
+    "is not counted in n."
 )
 _FORMS: dict[Unit, tuple[float, str]] = {
     "share": (100, ".1f"),
