@@ -4,9 +4,10 @@
 
 Six runs of `her train sft`, three seeds each of recipes/plans.toml and recipes/no-plans.toml, with the same number of
 learnt tokens; then `her train measure` for each, for the untuned model under the constraint, and for what `--mini`
-names; then one table. Everything goes on where it was killed, and what was measured with other options, weights or data
-is measured anew. `--frozen` is a model of another family, for context binding; without it that is left out, as without
-`--mini` its column.
+names; then one table. Everything goes on where it was killed. What was measured with other options is measured anew,
+with the replies that are there. A run of another recipe or other data is refused, as are replies of other weights or to
+other prompts: an error names the folder that is to be removed. `--frozen` is a model of another family, for context
+binding; without it that is left out, as without `--mini` its column.
 
 A cell is the mean of an arm's runs with its 95 % interval, got by drawing scenes anew, the same for all runs: how far
 that mean would move with other scenes. It does not tell how far it would move with other runs; their range beside it
@@ -25,11 +26,15 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from her.checks.intervals import Interval, Sums, interval, total
+from her.checks.intervals import Interval, Statistic, Sums, interval, total
+from her.errors import HerError
 from her.rows.files import read_rows
-from her.train.measure.figures import FIGURES, Observation, by_scene, columns_of, has, statistic
+from her.train.lessons import data_hashes, fingerprint
+from her.train.measure.figures import FIGURES, Observation, has, joint
 from her.train.measure.measure import TURNS, MeasureOptions, measured
 from her.train.measure.table import NONE, between, label, told
+from her.train.recipe import load_recipe
+from her.train.run_folder import GGUF, TrainFolder
 
 ROOT = Path(__file__).resolve().parents[1]
 DATA = ROOT / "datasets" / "her-scenes"
@@ -75,11 +80,19 @@ def main() -> None:
     options.add_argument("--limit", type=int, help="so many held-out turns; default: all")
     options.add_argument("--mini", type=Path, help="the run of a tuned mini")
     given = options.parse_args()
+    try:
+        print(table(play(given)))
+    except HerError as error:
+        raise SystemExit(f"plans_or_not: {error}") from error
+
+
+def play(given: argparse.Namespace) -> dict[str, list[Run]]:
+    """Trains and measures what is not there yet; what was seen of every arm, those of one kind together."""
     for seed in SEEDS:
         for name in (PLANS, NO_PLANS):
-            run = given.out / f"{name}-{seed}"
-            if not (run / "adapter.gguf").is_file():
-                her("train", "sft", str(ROOT / "recipes" / f"{name}.toml"), "--out", str(run), "--seed", str(seed))
+            recipe, run = ROOT / "recipes" / f"{name}.toml", given.out / f"{name}-{seed}"
+            if not trained(recipe, run, seed):
+                her("train", "sft", str(recipe), "--out", str(run), "--seed", str(seed))
     found: dict[str, list[Run]] = {}
     for arm in arms(given.out, given.mini):
         asked = arm.options(given)
@@ -87,7 +100,13 @@ def main() -> None:
             her(*command(asked))
         seen = [each for each in read_rows(asked.out / TURNS, Observation) if not each.gold]
         found.setdefault(arm.kind, []).append(seen)
-    print(table(found))
+    return found
+
+
+def trained(path: Path, run: Path, seed: int) -> bool:
+    """Whether a folder holds the result of this very recipe, data and seed. Raises InputError for another's."""
+    recipe = load_recipe(path).model_copy(update={"seed": seed})
+    return TrainFolder(run).holds(fingerprint(recipe, data_hashes(recipe.data))) and (run / GGUF).is_file()
 
 
 def arms(out: Path, mini: Path | None) -> Iterator[Arm]:
@@ -96,9 +115,9 @@ def arms(out: Path, mini: Path | None) -> Iterator[Arm]:
     for kind in (PLANS, NO_PLANS):
         for seed in SEEDS:
             run = out / f"{kind}-{seed}"
-            yield Arm(kind, run.name, str(run / "adapter.gguf"), str(run), plans=kind == PLANS)
+            yield Arm(kind, run.name, str(run / GGUF), str(run), plans=kind == PLANS)
     if mini:
-        yield Arm("mini", "mini", str(mini / "adapter.gguf"), str(mini))
+        yield Arm("mini", "mini", str(mini / GGUF), str(mini))
 
 
 def command(asked: MeasureOptions) -> list[str]:
@@ -117,9 +136,11 @@ def command(asked: MeasureOptions) -> list[str]:
 
 
 def her(*words: str) -> None:
-    """Runs a command of HER, all that it says on stderr, and ends where it fails."""
+    """Runs a command of HER, all that it says on stderr, and ends where it fails, naming the folder it worked on."""
     print("her", *words, file=sys.stderr, flush=True)
-    subprocess.run([sys.executable, "-m", "her", *words], check=True, stdout=sys.stderr)
+    if subprocess.run([sys.executable, "-m", "her", *words], check=False, stdout=sys.stderr).returncode:
+        out = words[words.index("--out") + 1]
+        raise SystemExit(f"plans_or_not: ended there; if what {out} holds was refused, remove that folder")
 
 
 # -- the table ------------------------------------------------------------------------------------------------------
@@ -137,51 +158,50 @@ def table(found: Mapping[str, Sequence[Run]]) -> str:
 
 def cell(name: str, runs: Sequence[Run]) -> str:
     """`12.3 (10.1 … 15.2; runs 11.0 to 13.1)`: the mean of the runs, its interval, and their range."""
-    whole = mean(name, runs)
-    if whole is None:
+    value = mean(name, runs)
+    if value is None:
         return NONE
-    value, ends = whole
+    ends = spread(name, runs)
     notes = [between(name, *ends)] if ends else []
     if len(runs) > 1:
-        each = [one[0] for one in (mean(name, [run]) for run in runs) if one]
+        each = [one for one in (mean(name, [run]) for run in runs) if one is not None]
         notes.append(f"runs {told(name, min(each))} to {told(name, max(each))}")
     return told(name, value) + (f" ({'; '.join(notes)})" if notes else "")
 
 
 def less(name: str, runs: Sequence[Run], others: Sequence[Run]) -> str:
     """`+1.2 (−0.3 … +2.8)`: the mean of runs less that of others, and its interval."""
-    apart = mean(name, runs, others)
-    if apart is None:
+    value = mean(name, runs, others)
+    if value is None:
         return NONE
-    value, ends = apart
+    ends = spread(name, runs, others)
     return told(name, value, sign=True) + (f" ({between(name, *ends, sign=True)})" if ends else "")
 
 
-def mean(name: str, runs: Sequence[Run], others: Sequence[Run] = ()) -> tuple[float, Interval] | None:
-    """A figure as the mean of runs, less that of others if there are any, and its 95 % interval by scenes.
+def mean(name: str, runs: Sequence[Run], others: Sequence[Run] = ()) -> float | None:
+    """A figure as the mean of runs, less that of others if there are any; None where one does not have it."""
+    rows, whole = together(name, runs, others)
+    return whole(total(rows))
 
-    None where one of them does not have the figure. The number of different layouts has no interval.
-    """
+
+def spread(name: str, runs: Sequence[Run], others: Sequence[Run] = ()) -> Interval:
+    """The 95 % interval by scenes of such a mean; the number of different layouts has none."""
+    return None if name == "layouts" else interval(*together(name, runs, others), random.Random(0))
+
+
+def together(name: str, runs: Sequence[Run], others: Sequence[Run]) -> tuple[list[list[float]], Statistic]:
+    """Scenes as rows of all runs' sums, and the mean that is made of them."""
     sides = [[each for each in run if has(each, name)] for run in (*runs, *others)]
-    if not all(sides):
-        return None
-    columns = columns_of(name, [each for side in sides for each in side])
-    scenes = [by_scene(name, side, columns) for side in sides]
-    nothing = [0.0] * len(columns)
-    rows = [[part for one in scenes for part in one.get(scene, nothing)] for scene in sorted(set().union(*scenes))]
-    made, size = statistic(name, columns), len(columns)
+    rows, made = joint(name, sides)
 
     def whole(sums: Sums) -> float | None:
-        values = [value for at in range(0, len(sums), size) if (value := made(sums[at : at + size])) is not None]
+        values = [value for value in made(sums) if value is not None] if all(sides) else []
         if len(values) < len(sides):
             return None
         own, other = values[: len(runs)], values[len(runs) :]
         return statistics.mean(own) - (statistics.mean(other) if other else 0)
 
-    value = whole(total(rows))
-    if value is None:
-        return None
-    return value, None if name == "layouts" else interval(rows, whole, random.Random(0))
+    return rows, whole
 
 
 if __name__ == "__main__":

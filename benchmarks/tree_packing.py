@@ -2,10 +2,11 @@
 
     HER_DATA=… python benchmarks/tree_packing.py --model mini-base --turns 20 --json packing.json
 
-Two sources: the data set her-scenes (plans in the branches), and dialogues in CoSER's shape (no plans). Tokens are
-counted over every row of the split `train`, or of all scenes. Time is of forward and backward with a LoRA adapter on
-every linear layer, over the same turns as trees and as rows, tree by tree and then that tree's rows, so that both see
-the same machine; a ratio is that of the summed times.
+Three sources: the data set her-scenes with plans, which stand in the branches; the same without plans; and, where
+HER_DATA has them, dialogues in CoSER's shape, which have none. Tokens are counted over every row of the split `train`,
+or of all scenes. Time is of forward and backward with a LoRA adapter on every linear layer, over the same turns as
+trees and as rows, tree by tree and then that tree's rows, so that both see the same machine; a ratio is that of the
+summed times.
 """
 
 from __future__ import annotations

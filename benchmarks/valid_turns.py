@@ -3,7 +3,8 @@
     python benchmarks/valid_turns.py --seeds 50 --free-seeds 15 --json valid_turns.json
 
 A reply is valid when its turn is complete and free of faults, it holds a plan and speech, the model ended it itself,
-and no body was cut inside a word. `mini` unless --model says otherwise; the free arm is played first.
+and no body was cut inside a word. `mini` unless --model says otherwise, at the temperature and with the budgets that
+chat has for the model; the free arm is played first.
 """
 
 from __future__ import annotations
@@ -16,13 +17,12 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
-from her.actor import Act, Actor, ActorOptions
+from her.actor import Act, Actor, suited
 from her.draft import is_word
-from her.grammar import SMALL
 from her.models.address import open_model
 from her.models.base import Finish, Model
 from her.scene import Scene, bundled, bundled_scene
@@ -79,7 +79,7 @@ def wrong_with(act: Act) -> tuple[str, ...]:
 async def play(model: Model, arm: Literal["on", "off"], language: str, seed: int) -> Play:
     """One reply in one arm."""
     scene, name, dialogue = stage(language)
-    actor = Actor(scene, name, model, options=ActorOptions(constraint=arm, limits=SMALL))
+    actor = Actor(scene, name, model, options=replace(suited(model.address), constraint=arm))
     start = time.perf_counter()
     act = await actor.act(dialogue, seed=seed)
     spent = time.perf_counter() - start

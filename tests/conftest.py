@@ -61,9 +61,9 @@ def mini_path() -> Path:
 
 @pytest.fixture(scope="session")
 def mini(mini_path: Path) -> Iterator[Model]:
-    """The embedded engine on the bundled model, one for the whole run."""
+    """The embedded engine on the bundled model without its adapter, one for the whole run."""
     from her.models.embedded import Embedded
 
-    model = Embedded(mini_path, address="mini")
+    model = Embedded(mini_path, address="mini-base")
     yield model
     asyncio.run(model.close())

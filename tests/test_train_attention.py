@@ -169,7 +169,7 @@ def visible(trees: list[Tree]) -> torch.Tensor:
     seen = torch.zeros(size, size, dtype=torch.bool)
     for tree in trees:
         trunk = list(range(len(tree.trunk)))
-        for path in [trunk, *tree.paths()]:
+        for path in [trunk, *tiny.paths(tree)]:
             for place, token in enumerate(path):
                 seen[at + token, [at + before for before in path[: place + 1]]] = True
         at += len(tree)

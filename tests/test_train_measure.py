@@ -47,7 +47,7 @@ from her.train.measure.weights import Weights, load_weights
 from her.train.trainer import HeldOut
 from her.train.trees import Tree
 from her.turn import Dialogue
-from sampled import ACTION, PLAN, SPEECH, THOUGHT, made, said, small
+from sampled import ACTION, PLAN, SPEECH, THOUGHT, library, made, said, small
 from texts import ACTION as ACTION_MARK
 from texts import ACTION_END, PLAN_END, THOUGHT_END
 from texts import PLAN as PLAN_MARK
@@ -121,6 +121,15 @@ def test_a_smaller_limit_takes_turns_of_a_larger_one(data: Path, split: Split) -
     few, more = (held_out(data, "test", plans=True, limit=limit).places for limit in (5, 11))
     assert (len(few), len(more), len(split.places)) == (5, 11, 24)
     assert {p.sample.id for p in few} < {p.sample.id for p in more} < {p.sample.id for p in split.places}
+
+
+def test_with_plans_and_without_the_same_turns_are_drawn(tmp_path: Path) -> None:
+    """In each scene one turn has no plan."""
+    _, data = made(library(2), tmp_path, pins=dict.fromkeys(("Book AA", "Book AB"), "test"))
+    for limit in (20, 24):
+        plans, none = (held_out(data, "test", plans=plans, limit=limit).places for plans in (True, False))
+        assert len(plans) == limit and [place.turn for place in plans] == [place.turn for place in none]
+    assert len(held_out(data, "test", plans=False, limit=30).places) == 30
 
 
 def test_a_split_without_turns_is_an_error_that_names_it(data: Path) -> None:
@@ -427,6 +436,12 @@ async def test_another_grammar_or_prompt_is_another_measurement(
         await play(model, places, [0], how, log, told)
 
 
+async def test_a_journal_that_says_more_is_read(split: Split, log: ReplyLog) -> None:
+    (reply,) = await play(Scripted(["One."]), split.places[:1], [0], FREE, log, told)
+    log.path.write_text(json.dumps({**json.loads(log.path.read_text()), "world": "mill", "character": "Ann"}) + "\n")
+    assert await play(Scripted([]), split.places[:1], [0], FREE, ReplyLog(log.path), told) == [reply]
+
+
 async def test_a_journal_that_does_not_say_how_it_was_got_is_refused(split: Split, log: ReplyLog) -> None:
     await play(Scripted(["One."]), split.places[:1], [0], FREE, log, told)
     row = json.loads(log.path.read_text())
@@ -489,6 +504,18 @@ def test_a_model_is_known_by_its_weights_and_not_by_its_path(tmp_path: Path) -> 
     assert identity("scripted:Hi.") == "scripted:Hi."
 
 
+@pytest.mark.parametrize("place", ["model.safetensors", "adapter/adapter_model.safetensors", "model/model.safetensors"])
+def test_a_folder_is_known_by_its_weights_whatever_stands_before_it(tmp_path: Path, place: str) -> None:
+    file = tmp_path / place
+    file.parent.mkdir(exist_ok=True)
+    known = set()
+    for weights in (b"1", b"2"):
+        file.write_bytes(weights)
+        known |= {identity(str(tmp_path)), identity(f"hf:{tmp_path}")}
+    assert len(known) == 4
+    assert identity("hf:org/name") == "hf:org/name"
+
+
 def test_an_adapter_is_held_as_the_bundled_model_that_it_may_become(tmp_path: Path) -> None:
     path = tmp_path / "adapter.gguf"
     kind = {"general.architecture": "llama", "general.type": "adapter", "adapter.type": "lora"}
@@ -533,6 +560,13 @@ def test_there_is_no_interval_where_none_can_be_made() -> None:
     ends = [(found.low, found.high) for found in (estimates(each)["valid"] for each in (few, same, enough))]
     assert ends[:2] == [(None, None)] * 2
     assert None not in ends[2]
+
+
+def test_an_entropy_that_nearly_no_draw_comes_up_to_has_no_interval() -> None:
+    layouts = [seen(f"{scene}-{n}", scene, 1, layout=f"layout {scene} {n}") for scene in range(12) for n in range(3)]
+    found = estimates(layouts)["layout_entropy"]
+    assert found.value == pytest.approx(math.log2(36))
+    assert (found.low, found.high) == (None, None)
 
 
 # -- side by side ------------------------------------------------------------------------------------------------
@@ -593,12 +627,18 @@ def test_what_was_weighed_by_different_models_is_left_out_of_a_comparison(tmp_pa
     text = comparison([one, other], compare([one, other]))
     assert "Not measured alike: binding under." in text and "Left out: bound to its scene, bits/character;" in text
     assert "Left out" not in comparison([one, none], compare([one, none]))
+    first, changed = (
+        measurement(tmp_path / sha, bound, frozen="x.gguf", identities={"frozen": f"x.gguf@{sha}"}) for sha in "ef"
+    )
+    assert {each.name for each in compare([first, first])} == {"valid", "binding"}
+    for unlike in (changed, one):
+        assert {each.name for each in compare([first, unlike])} == {"valid"}
 
 
 def test_a_measurement_of_an_older_version_is_to_be_made_again(tmp_path: Path) -> None:
     folders = [measurement(tmp_path / name, [seen("s", 1, 1)]) for name in "ab"]
     older = report()
-    del older["prefill"]
+    del older["limits"]
     (folders[1] / MEASURES).write_text(json.dumps(older))
     with pytest.raises(InputError, match=r"b.measures\.json: cannot be read .*; measure again"):
         compare(folders)
@@ -631,11 +671,11 @@ def report() -> dict[str, Any]:
         "languages": ["en"],
         "plans": True,
         "constrained": False,
-        "prefill": False,
         "limits": None,
         "frozen": None,
         "phrases": None,
         "files": {"roleplay-sft/test-00000.parquet": "ab12"},
+        "versions": {"her": "0.1.0"},
         "seeds": [0, 1],
         "sampling": {"temperature": 0.7, "top_p": 0.9, "max_tokens": 1024},
         "turns": 617,
@@ -668,7 +708,7 @@ def test_a_table_reads_as_written_down() -> None:
 def test_a_comparison_reads_as_written_down(tmp_path: Path) -> None:
     first, other = ([seen(str(n), 1, n % k == 0, layout="speech") for n in range(12)] for k in (2, 6))
     folders = [
-        measurement(tmp_path / "base", first, constrained=True, prefill=True, limits=asdict(SMALL), seeds=[0]),
+        measurement(tmp_path / "base", first, constrained=True, limits=asdict(SMALL), seeds=[0]),
         measurement(tmp_path / "tuned", other, model="mini", turns=80),
     ]
     golden("compare.md", comparison(folders, compare(folders)))
@@ -777,12 +817,12 @@ def test_a_turn_under_two_prompts_that_are_the_same_is_bound_by_nothing(weights:
     assert found[place.turn].part == pytest.approx(0, abs=1e-6)
 
 
-def test_a_turn_without_another_scene_or_with_too_many_words_is_left_out(weights: Weights, split: Split) -> None:
+def test_a_turn_without_another_scene_or_with_more_words_than_fit_is_left_out(weights: Weights, split: Split) -> None:
     place, plain = split.places[0], split.of(plan=False)
     alone = {id: row for id, row in plain.items() if row.scene == place.sample.scene}
     assert bindings(weights, [*said_by_gold([place])], alone, told) == {}
     long = Saying(place.turn, place, f"{place.speaker}: {'word ' * 2000}")
-    assert bindings(weights, [long], plain, told) == {}
+    assert bindings(weights, [long], plain, told) == {long.key: None}
 
 
 def test_a_prompt_is_read_once_for_all_texts_under_it(
@@ -867,6 +907,9 @@ def test_a_measurement_is_taken_for_what_it_is(data: Path, tmp_path: Path) -> No
     for more in ({"limit": 7}, {"frozen": "x.gguf"}, {"weights": "y"}, {"seeds": (1,)}, {"constrained": True}):
         assert measured(replace(options, **more)) is None
     assert measured(replace(options, address="scripted:Hm.")) is None
+    other = {**found, "versions": {**found["versions"], "her": "0.0.1"}}
+    (tmp_path / "m" / MEASURES).write_text(json.dumps(other))
+    assert measured(options) is None
     (tmp_path / "m" / MEASURES).write_text("{")
     assert measured(options) is None
 
@@ -902,6 +945,22 @@ def test_weights_and_a_frozen_model_add_bits_and_binding(data: Path, tiny: Path,
     seen = [*read_rows(tmp_path / "m" / TURNS, Observation)]
     assert len(seen) == 4 * 24
     assert "bits/character" in (tmp_path / "m" / TABLE).read_text()
+    assert measured(options) is not None
+    file = frozen / "model.safetensors"
+    file.write_bytes(file.read_bytes() + b" ")
+    assert measured(options) is None
+
+
+def test_what_overflows_a_window_is_left_out_and_counted(data: Path, tmp_path: Path) -> None:
+    models = [tiny_models.model_folder(tmp_path / kind, kind) for kind in ("llama", "qwen3")]
+    for folder in models:
+        config = json.loads((folder / "config.json").read_text())
+        (folder / "config.json").write_text(json.dumps({**config, "max_position_embeddings": 64}))
+    options = MeasureOptions("scripted:Hm.", data, tmp_path / "m", limit=6, weights=str(models[0]))
+    found = measure(replace(options, frozen=str(models[1])), told=told)
+    assert found["too_long"]["binding"] > 0 and found["too_long"]["bits"] == 12
+    assert found["measures"]["valid"]["turns"] == 6 and not {"binding", "bits_plan"} & found["measures"].keys()
+    assert "Left out, being longer" in (tmp_path / "m" / TABLE).read_text()
 
 
 def test_what_would_fail_at_the_end_fails_before_anything_is_asked(data: Path, tmp_path: Path) -> None:
@@ -918,6 +977,7 @@ def test_the_frozen_model_is_another_one(data: Path, tiny: Path, tmp_path: Path)
     for options in (
         MeasureOptions("mini-base", data, tmp_path / "m", frozen="mini-base"),
         MeasureOptions("scripted:Hm.", data, tmp_path / "m", weights=str(tiny), frozen=f"{tiny.parent}/./{tiny.name}"),
+        MeasureOptions("scripted:Hm.", data, tmp_path / "m", weights=str(tiny), frozen=f"hf:{tiny}"),
     ):
         with pytest.raises(InputError, match="is the model that is measured"):
             measure(options, told=told)

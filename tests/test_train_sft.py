@@ -28,7 +28,7 @@ from safetensors.torch import load_file
 
 import tiny_models as tiny
 from her import cli
-from her.errors import HerError, InputError, ModelError
+from her.errors import HerError, InputError, ModelError, StorageError
 from her.rows.record import Source
 from her.train import gguf_adapter
 from her.train import lessons as taught
@@ -227,7 +227,7 @@ def test_nothing_that_is_left_holds_a_path_of_the_machine(place: Place, monkeypa
     assert config["base_model_name_or_path"] == "llama"
     with quiet():
         PeftModel.from_pretrained(transformers.AutoModelForCausalLM.from_pretrained("llama"), run / "adapter")
-    assert Path(base_of(run / "adapter")).resolve() == place.path / "llama"
+    assert Path(base_of(run / "adapter")[0]).resolve() == place.path / "llama"
 
 
 def test_the_adapter_has_our_template_and_nothing_of_our_attention(unbroken: Ran, place: Place) -> None:
@@ -279,6 +279,10 @@ def test_a_step_is_the_same_however_its_trees_are_passed(place: Place, lora: dic
         "turns": {"trees_per_step": turns * 3, "packing": "turn", "trees_per_pass": 3},
     }
     assert trees % 2 == 0 and turns > 2 * trees
+    counts = [
+        len(tree.targets) for tree in prepare(load_recipe(place.recipe("plain")), lambda line: None).lessons.trees
+    ]
+    assert max(counts) > 1.2 * min(counts), "a mean of the passes' means would be another number"
     found = {name: place.train(f"{name}-{lora is None}", **ONE_STEP, **how, **tuned) for name, how in steps.items()}
     first = {name: next(line for line in log(run) if "loss" in line) for name, run in found.items()}
     expected = whole_loss(place, "plain")
@@ -291,13 +295,6 @@ def test_a_step_is_the_same_however_its_trees_are_passed(place: Place, lora: dic
         assert line["grad_norm"] == pytest.approx(first["one"]["grad_norm"], rel=1e-4)
         for key, value in place.weights(found[name]).items():
             assert (value - weights[key]).abs().max() < 1e-5, f"{name}: {key}"
-
-
-def test_steps_count_tokens_and_not_trees(place: Place) -> None:
-    """Micro-batches of unlike sizes: a mean of their means would be another number."""
-    ready = prepare(load_recipe(place.recipe("plain")), lambda line: None)
-    counts = [len(tree.targets) for tree in ready.lessons.trees]
-    assert max(counts) > 1.2 * min(counts)
 
 
 def test_full_tuning_leaves_a_model(place: Place) -> None:
@@ -394,14 +391,15 @@ def test_a_copy_of_a_run_has_its_own_best(judged: Judged, tmp_path: Path) -> Non
     assert same(kept, copy.checkpoint(4))
 
 
+@pytest.mark.parametrize("lost", ["trainer_state.json", ADAPTED])
 @pytest.mark.parametrize("finished", [False, True])
-def test_other_weights_do_not_pass_for_the_best(judged: Judged, finished: bool) -> None:
+def test_other_weights_do_not_pass_for_the_best(judged: Judged, finished: bool, lost: str) -> None:
     if finished:
         judged.finish()
         (judged.run / "adapter" / ADAPTED).write_bytes(b"what was kept")
     else:
         shutil.copytree(judged.run / "checkpoints/checkpoint-4", judged.run / "checkpoints/checkpoint-5")
-    (judged.run / "checkpoints" / "checkpoint-4" / "trainer_state.json").unlink()
+    (judged.run / "checkpoints" / "checkpoint-4" / lost).unlink()
     if not finished:  # a checkpoint of a later step, for which 4 is the best
         state = judged.run / "checkpoints" / "checkpoint-5" / "trainer_state.json"
         state.write_text(json.dumps({**json.loads(state.read_text("utf-8")), "global_step": 5}), encoding="utf-8")
@@ -515,6 +513,34 @@ def test_another_run_is_refused_before_the_model_is_loaded(
     monkeypatch.setattr(runs, "prepare", lambda *_: pytest.fail("the model was loaded"))
     with pytest.raises(InputError, match="differs in seed"):
         sft(place.path / "unbroken.toml", unbroken.path, told=lambda line: None, seed=7)
+
+
+def test_a_run_does_not_go_on_from_another_base(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    base = Path(shutil.copytree(place.path / "llama", place.path / "changing"))
+    recipe, run = place.recipe("changed", **ONE_STEP, model=str(base)), place.path / "changed"
+    monkeypatch.setattr(runs, "_train", lambda *_: None)
+    sft(recipe, run, told=lambda line: None)
+    monkeypatch.setattr(runs, "prepare", lambda *_: pytest.fail("the model was loaded"))
+    (base / "model.safetensors").write_bytes(b"another")
+    with pytest.raises(InputError, match=r"changed: its run began with another base than .*changing is now"):
+        sft(recipe, run, told=lambda line: None)
+
+
+def test_a_base_of_the_hub_stays_in_the_revision_of_the_beginning(place: Place, tmp_path: Path) -> None:
+    recipe = load_recipe(place.recipe("hub", model="hf:who/what"))
+    folder = TrainFolder(tmp_path)
+    assert runs._began_with(folder, recipe) is None
+    folder.begin("", {"base": {"model": "hf:who/what", "revision": "0123abc"}}, same="")
+    assert runs._began_with(folder, recipe) == "0123abc"
+
+
+def test_a_folder_that_takes_no_files_is_told_before_the_model_is_loaded(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(runs, "prepare", lambda *_: pytest.fail("the model was loaded"))
+    recipe = place.recipe("homeless")
+    with pytest.raises(StorageError, match=r"homeless\.toml takes no files; name another folder"):
+        sft(recipe, recipe / "run", told=lambda line: None)
 
 
 def test_a_beginning_that_was_killed_is_no_other_run(tmp_path: Path) -> None:
@@ -786,6 +812,24 @@ def test_an_export_says_what_base_and_adapter_say(unbroken: Ran, place: Place) -
     assert (target / "README.md").read_text("utf-8") == (unbroken.path / "README.md").read_text("utf-8")
     with pytest.raises(InputError, match="is not empty"):
         merge(unbroken.path, target)
+    with pytest.raises(InputError, match=r"README\.md is a file; name a new folder"):
+        merge(unbroken.path, target / "README.md")
+
+
+def test_an_adapter_is_not_merged_into_another_base_nor_a_torn_one_at_all(
+    unbroken: Ran, place: Place, tmp_path: Path
+) -> None:
+    run = Path(shutil.copytree(unbroken.path, tmp_path / "run", ignore=shutil.ignore_patterns("checkpoints")))
+    (run / "adapter" / ADAPTED).write_bytes(b"{")
+    with pytest.raises(ModelError, match="run cannot be loaded"):
+        merge(run, tmp_path / "merged")
+    other = Path(shutil.copytree(place.path / "llama", tmp_path / "llama"))
+    (other / "model.safetensors").write_bytes(b"another")
+    facts = json.loads((run / "run.json").read_text("utf-8"))
+    (run / "run.json").write_text(json.dumps({**facts, "model": str(other)}), encoding="utf-8")
+    with pytest.raises(InputError, match="made for another llama than"):
+        merge(run, tmp_path / "merged")
+    assert not (tmp_path / "merged").exists()
 
 
 def test_an_export_needs_no_card(unbroken: Ran, tmp_path: Path) -> None:
@@ -802,6 +846,8 @@ def test_a_run_that_wrote_down_a_path_is_read(unbroken: Ran, tmp_path: Path) -> 
     assert "a LoRA adapter of rank 4" in card(TrainFolder(run))
     assert merge(run, tmp_path / "merged")
     (run / "adapter" / "base.json").unlink()
+    assert base_of(run / "adapter") == (facts["model"], None)
+    (run / "run.json").unlink()
     (run / "adapter" / "adapter_config.json").write_text('{"base_model_name_or_path": "/nowhere/base"}', "utf-8")
     with pytest.raises(InputError, match="made for '/nowhere/base', which is not here"):
         base_of(run / "adapter")
@@ -853,5 +899,5 @@ def test_on_the_bundled_model_an_adapter_for_the_engine_is_left(place: Place) ->
     said = read_adapter(run / "adapter.gguf")
     assert said is not None
     assert (said.name, said.licence, said.base_sha256) == ("HER mini", "apache-2.0", GGUF_SHA256)
-    assert base_of(run / "adapter") == "mini-base"
+    assert base_of(run / "adapter") == ("mini-base", None)
     assert open_model(str(run / "adapter.gguf")).address

@@ -41,7 +41,8 @@ def faithful(trees: list[Tree], rows: list[Row]) -> None:
         assert tree.unpacked == sum(len(row.ids) for row in tree.rows)
         assert len(set(tree.parents)) == len(tree.parents) == len(tree.targets)
         learnt = dict(zip(tree.parents, tree.targets, strict=True))
-        for number, (row, path) in enumerate(zip(tree.rows, tree.paths(), strict=True), TRUNK + 1):
+        assert [tuple(share) for share in tree.shares(tree.targets)] == [row.ids[row.start :] for row in tree.rows]
+        for number, (row, path) in enumerate(zip(tree.rows, tiny.paths(tree), strict=True), TRUNK + 1):
             own = path[row.start :]
             assert [tree.ids[at] for at in path] == list(row.ids)
             assert [tree.positions[at] for at in path] == list(range(len(row.ids)))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
@@ -18,6 +18,7 @@ from transformers import LlamaConfig, PreTrainedTokenizerFast, Qwen3Config
 from her.rows.record import SceneRow, TurnRow
 from her.rows.samples import SftRow
 from her.synth.samples.lessons import Lessons
+from her.train.trees import Tree
 from her.turn import ENVIRONMENT, Turn
 from sampled import ACTION, PLAN, SPEECH, THOUGHT, said, small
 from stages import scene
@@ -106,6 +107,14 @@ def model_folder(folder: Path, kind: str = "llama") -> Path:
     model(kind).save_pretrained(folder)
     tokenizer(kind).save_pretrained(folder)
     return folder
+
+
+def paths(tree: Tree) -> Iterator[list[int]]:
+    """For each row of a tree, the places of its tokens in it, from root to leaf."""
+    at = len(tree.trunk)
+    for row in tree.rows:
+        yield [*range(row.start), *range(at, at + row.supervised)]
+        at += row.supervised
 
 
 # -- what they learn ---------------------------------------------------------------------------------------------

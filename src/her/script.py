@@ -174,6 +174,25 @@ def without_oldest(messages: Sequence[Message], exchanges: int) -> tuple[Message
     return (system, Message("user", heard), *rest)
 
 
+async def exchanges_to_drop(
+    messages: Sequence[Message], count: Callable[[Sequence[Message]], Awaitable[int | None]], room: int
+) -> int:
+    """How many of its oldest exchanges to drop from a prompt's messages (`cut_point`); 0 where all have room.
+
+    `count` is the length of messages, None where it is not known, and then nothing is dropped.
+    """
+    exchanges = sum(message.role == "assistant" for message in messages)
+
+    async def without(dropped: int) -> int | None:
+        # Beyond the last exchange nothing is left but the system message and an empty one.
+        beyond = dropped > exchanges
+        return await count([*messages[:1], Message("user", "")] if beyond else without_oldest(messages, dropped))
+
+    if (await without(0) or 0) <= room:
+        return 0
+    return await cut_point(without, exchanges + 1, room)
+
+
 async def cut_point(count: Callable[[int], Awaitable[int | None]], num_turns: int, room: int) -> int:
     """How many of the oldest turns to drop from a prompt that is too long, at most all but the last.
 

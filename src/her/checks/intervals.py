@@ -28,7 +28,8 @@ Statistic = Callable[[Sums], float | None]
 def interval(scenes: Sequence[Sums], statistic: Statistic, rng: random.Random, draws: int = DRAWS) -> Interval:
     """The 95 % interval of a statistic of the scenes' summed figures, each scene a row of as many figures.
 
-    None for fewer than LEAST_SCENES scenes, and where every draw gives the same. Percentiles of the draws, corrected
+    None for fewer than LEAST_SCENES scenes, where every draw gives the same, and where nearly all draws lie to one side
+    of the figure, as those of an entropy may: scenes drawn anew hold fewer layouts. Percentiles of the draws, corrected
     for bias (Efron, Nonparametric standard errors and confidence intervals, 1981), at levels widened for few scenes as
     Student's t is (Hesterberg, What Teachers Should Know About the Bootstrap, 2015).
     """
@@ -44,7 +45,7 @@ def interval(scenes: Sequence[Sums], statistic: Statistic, rng: random.Random, d
     shift = 2 * normal.inv_cdf(min(max(below, edge), 1 - edge))
     reach = math.sqrt(count / (count - 1)) * _student(count - 1)
     low, high = (found[round(normal.cdf(shift + way * reach) * (len(found) - 1))] for way in (-1, 1))
-    return low, high
+    return (low, high) if low <= whole <= high else None
 
 
 def unseen(count: int) -> float:

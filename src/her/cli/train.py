@@ -89,7 +89,7 @@ def train_measure(
         constrained=constrained,
         seeds=tuple(dict.fromkeys(seed or (0,))),
         limit=limit,
-        languages=tuple(filter(None, languages.split(","))),
+        languages=tuple(filter(None, (name.strip().lower() for name in languages.split(",")))),
         weights=weights,
         frozen=frozen,
         phrases=slop_list,

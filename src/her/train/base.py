@@ -6,9 +6,7 @@ known on another machine. Refuses to train.
 
 from __future__ import annotations
 
-import hashlib
 import json
-import os
 import tempfile
 from contextlib import suppress
 from pathlib import Path
@@ -19,6 +17,8 @@ from her.models import weights
 from her.models.address import BUNDLED
 from her.models.settings import cache_folder
 from her.rows.files import sha_of
+from her.train.local import local_folder
+from her.train.run_folder import RUN, TrainFolder
 
 try:
     import transformers
@@ -45,15 +45,12 @@ def base_folder(model: str) -> str:
         return str(from_gguf(weights.pull()))
     if model.lower().endswith(".gguf"):
         return str(from_gguf(Path(model).expanduser()))
-    name = model.removeprefix("hf:")
-    if not model.startswith("hf:"):
-        folder = Path(name).expanduser()
-        if not (folder / "config.json").is_file():
-            raise InputError(
-                f"model: {model!r} is no folder with a config.json; name mini, FILE.gguf, a folder or hf:…"
-            )
-        return str(folder)
-    return name
+    folder = local_folder(model)
+    if folder is None and model.startswith("hf:"):
+        return model.removeprefix("hf:")
+    if folder is None or not (folder / "config.json").is_file():
+        raise InputError(f"model: {model!r} is no folder with a config.json; name mini, FILE.gguf, a folder or hf:…")
+    return str(folder)
 
 
 def gguf_of(model: str) -> Path | None:
@@ -66,23 +63,22 @@ def gguf_of(model: str) -> Path | None:
 def identity(model: str, commit: str | None = None) -> dict[str, Any]:
     """What a base is on any machine: its `model` as a recipe names it, without folders; the sha256 of its `files`, or
     the `revision` of a hub's (`commit`); and the `licence` that its file states, if any."""
-    gguf = gguf_of(model)
-    if gguf is None and model.startswith("hf:"):
-        return {"model": model, "revision": commit}
-    if gguf is None:
-        folder = Path(model).expanduser()
+    if gguf := gguf_of(model):
+        name = BUNDLED[1] if model in BUNDLED else gguf.name
+        found: dict[str, Any] = {"model": name, "files": {gguf.name: sha_of(gguf)}}
+        stated = GGUFReader(gguf).fields.get("general.license")
+        return found if stated is None else {**found, "licence": str(stated.contents())}
+    if folder := local_folder(model):
         files = sorted({path for names in _READ for path in folder.glob(names)})
         return {"model": folder.resolve().name, "files": {path.name: sha_of(path) for path in files}}
-    found: dict[str, Any] = {"model": BUNDLED[1] if model in BUNDLED else gguf.name, "files": {gguf.name: sha_of(gguf)}}
-    stated = GGUFReader(gguf).fields.get("general.license")
-    return found if stated is None else {**found, "licence": str(stated.contents())}
+    return {"model": model, "revision": commit}
 
 
-def base_of(adapter: Path) -> str:
-    """The model, as `base_folder` takes it, that an adapter's folder was made for.
+def base_of(adapter: Path) -> tuple[str, str | None]:
+    """The model, as `base_folder` takes it, that an adapter's folder was made for, and its revision if it is the hub's.
 
-    A file or folder is looked for where the program runs, and beside the adapter. Raises InputError where it is not
-    there, or is another one than the adapter was trained on.
+    A file or folder is looked for where the adapter's run had it, where the program runs, and beside the adapter.
+    Raises InputError where it is not there, or is another one than the adapter was trained on.
     """
     if not (adapter / BASE).is_file():
         return _base_by_path(adapter)
@@ -91,46 +87,51 @@ def base_of(adapter: Path) -> str:
         model = str(told["model"])
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise InputError(f"{adapter / BASE} does not say for which model the adapter was made ({error})") from error
-    if model in BUNDLED or model.startswith("hf:"):
-        return model
-    places = [place / model for place in (Path(), adapter.parent, adapter)]
-    found = next((place for place in places if place.exists()), None)
-    if found is None:
+    there = [model]
+    if model not in BUNDLED and not model.startswith("hf:"):
+        places = [*_base_of_run(adapter), model, str(adapter.parent / model), str(adapter / model)]
+        there = [place for place in places if local_folder(place) or Path(place).expanduser().is_file()]
+    if not there:
         raise InputError(f"{adapter} was made for {model}, which is not here: put it beside the adapter's folder")
-    if identity(str(found))["files"] != told.get("files"):
-        raise InputError(f"{adapter} was made for another {model} than {found}: compare the sha256 in {BASE}")
-    return str(found)
+    found = next((place for place in there if identity(place).get("files") == told.get("files")), None)
+    if found is None:
+        raise InputError(f"{adapter} was made for another {model} than {there[0]}: compare the sha256 in {BASE}")
+    return found, told.get("revision")
 
 
-def _base_by_path(adapter: Path) -> str:
+def _base_of_run(adapter: Path) -> list[str]:
+    """The base as the recipe named it of the run that an adapter lies in; empty where it lies in none."""
+    run = TrainFolder(adapter.parent)
+    return [str(run.facts()["model"])] if (run.path / RUN).is_file() else []
+
+
+def _base_by_path(adapter: Path) -> tuple[str, str | None]:
     """The same for a folder of PEFT that does not come from HER, or from before HER wrote `BASE`."""
+    if of_run := _base_of_run(adapter):
+        return of_run[0], None
     try:
         told = json.loads((adapter / "adapter_config.json").read_text(encoding="utf-8"))
         base = str(told["base_model_name_or_path"])
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise InputError(f"{adapter}: does not say for which model it was made ({error})") from error
     if Path(base).is_dir():
-        return base
+        return base, None
     if not base or Path(base).is_absolute():
         raise InputError(f"{adapter}: was made for {base!r}, which is not here; name the run that it came from")
-    return f"hf:{base}"
+    return f"hf:{base}", told.get("revision")
 
 
 def from_gguf(gguf: Path) -> Path:
     """A folder with config, tokenizer and float32 weights of a GGUF file (538 MB for the bundled one), kept in the
     cache by its sha256.
 
-    The first call takes about half a minute. Raises InputError for a file that transformers cannot read.
+    The first call takes about half a minute. Raises InputError for a file that transformers cannot read, StorageError.
     """
-    try:
-        with gguf.open("rb") as file:
-            sha = hashlib.file_digest(file, "sha256").hexdigest()
-    except OSError as error:
-        raise InputError(f"{gguf} cannot be read ({error.strerror}); name a GGUF file that is there") from error
-    folder = cache_folder() / f"hf-{gguf.stem.lower()}-{sha[:12]}"
+    if not gguf.is_file():
+        raise InputError(f"{gguf} is no file; name a GGUF file that is there")
+    folder = cache_folder() / f"hf-{gguf.stem.lower()}-{sha_of(gguf)[:12]}"
     if _whole(folder):
         return folder
-    os.environ.setdefault("HF_HUB_OFFLINE", "1")
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
         weights.sweep(folder.parent, f"{_PART}*")
@@ -168,7 +169,7 @@ def _write(gguf: Path, folder: Path) -> None:
         config = transformers.AutoConfig.from_pretrained(str(gguf.parent), gguf_file=gguf.name)
         plain = transformers.AutoModelForCausalLM.from_config(config)
         tensors = load_gguf_checkpoint(str(gguf), return_tensors=True, model_to_load=plain)["tensors"]
-    except (ValueError, KeyError, NotImplementedError) as error:
+    except (OSError, ValueError, KeyError, NotImplementedError) as error:
         raise InputError(f"{gguf}: transformers cannot read this GGUF ({error}); name its original folder") from error
     missing = set(plain.load_state_dict(tensors, strict=False).missing_keys)
     if missing - {"lm_head.weight"}:  # that one is tied to the embeddings

@@ -94,10 +94,13 @@ def _made_from(facts: dict[str, Any]) -> dict[str, str]:
 
 
 def _losses(held: list[dict[str, Any]], *, best: bool, steps: int) -> dict[str, str]:
-    """The loss on the validation split before the first step, and that of the weights that are kept."""
-    before = [row for row in held if row["step"] == 0]
-    after = [row for row in held if row["step"] > 0]
+    """The loss on the validation split before the first step, and, of a run that is done, that of what is kept."""
+    known = [row for row in held if math.isfinite(row["eval_loss"])]
+    before = [row for row in known if row["step"] == 0]
+    after = [row for row in known if row["step"] > 0]
     rows = {"held-out loss before": f"{before[0]['eval_loss']:.3f} nats a token"} if before else {}
+    if not any(row["step"] == steps for row in held):
+        return rows
     if best:
         kept = min(after, key=lambda row: row["eval_loss"], default=None)
     else:
@@ -113,7 +116,7 @@ def _held_out(folder: TrainFolder) -> list[dict[str, Any]]:
         text = (folder.path / LOG).read_text("utf-8")
     except OSError:
         return []
-    return [row for row in map(json.loads, text.splitlines()) if math.isfinite(row.get("eval_loss", math.inf))]
+    return [row for row in map(json.loads, text.splitlines()) if "eval_loss" in row]
 
 
 def _versions(facts: dict[str, Any]) -> str:

@@ -26,6 +26,8 @@ def last_checkpoint(folder: Path) -> Path | None:
 
 def _step(checkpoint: Path) -> int | None:
     """The step of a checkpoint that was written whole; None for any other."""
+    if not any(checkpoint.glob("*model*.safetensors")):  # without them the trainer goes on with others, in silence
+        return None
     try:
         # The last of its files to be written.
         state = json.loads((checkpoint / "trainer_state.json").read_text("utf-8"))

@@ -14,15 +14,14 @@ from typing import Any
 
 from her.errors import InputError, MissingExtra, StorageError
 from her.models.adapter import BASE_KEY
-from her.train.base import BASE, base_folder, gguf_of, identity
+from her.train.base import BASE, base_folder, base_of, gguf_of, identity
 from her.train.card import card
 from her.train.gguf_adapter import write_gguf_adapter
+from her.train.load import load
 from her.train.quiet import quiet
 from her.train.run_folder import ADAPTER, CARD, GGUF, MODEL, TrainFolder
 
 try:
-    import torch
-    import transformers
     from peft import PeftModel
 except ImportError as missing:
     raise MissingExtra("training", "train") from missing
@@ -60,35 +59,28 @@ def export(model: Any, tokenizer: Any, address: str, folder: TrainFolder) -> Ite
 def merge(run: Path, target: Path) -> Path:
     """A folder that transformers opens, and `her chat --model` too: the base with a run's adapter in its weights.
 
-    Raises InputError where the run has no result yet or `target` is not empty, StorageError.
+    Raises InputError where the run has no result yet, its base is not here, or `target` is not empty; ModelError,
+    StorageError.
     """
     folder = TrainFolder(run)
-    facts = folder.facts()
-    if target.exists() and any(target.iterdir()):
-        raise InputError(f"{target} is not empty; name a new folder")
+    text = card(folder)
+    if target.exists() and (not target.is_dir() or any(target.iterdir())):
+        raise InputError(f"{target} is {'not empty' if target.is_dir() else 'a file'}; name a new folder")
     if not (run / MODEL).is_dir() and not (run / ADAPTER).is_dir():
         raise InputError(f"{run} has no adapter yet; finish the run with: her train sft … --out {run}")
+    made: tuple[Any, ...] = ()
+    if not (run / MODEL).is_dir():
+        base, revision = base_of(run / ADAPTER)
+        made = load(base_folder(base), str(run), adapter=run / ADAPTER, revision=revision, dtype="float32")
     try:
-        if (run / MODEL).is_dir():
+        for part in made:
+            part.save_pretrained(target)
+        if not made:
             shutil.copytree(run / MODEL, target, dirs_exist_ok=True)
-        else:
-            merged = _merged(base_folder(facts["model"]), _base(folder).get("revision"), run / ADAPTER)
-            merged.save_pretrained(target)
-            transformers.AutoTokenizer.from_pretrained(run / ADAPTER).save_pretrained(target)
     except OSError as error:
         raise StorageError(f"{target} cannot be written ({error}); free some room") from error
-    TrainFolder(target).write(CARD, card(folder))
+    TrainFolder(target).write(CARD, text)
     return target
-
-
-def _merged(base: str, revision: str | None, adapter: Path) -> Any:
-    try:
-        model = transformers.AutoModelForCausalLM.from_pretrained(
-            base, revision=revision or "main", dtype=torch.float32
-        )
-    except OSError as error:
-        raise InputError(f"transformers finds no {base!r} ({error}); the run was made on it") from error
-    return PeftModel.from_pretrained(model, adapter).merge_and_unload()
 
 
 def _base(folder: TrainFolder) -> dict[str, Any]:

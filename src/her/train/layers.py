@@ -10,11 +10,13 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from her.markup import parse, render
+from her.markup import notation, parse, render
 from her.turn import Kind, Turn
 
 LAYERS = (*Kind, "marks")
 """The order in which layers are told."""
+
+_NAMES = {Kind.SYSTEM_THINKING: "plan", Kind.ROLE_THINKING: "thought", Kind.ROLE_ACTION: "action"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,11 +54,15 @@ def _pieces(text: str, speaker: str) -> list[tuple[str, str]]:
     name = f"{speaker}: "
     plan = [segment for segment in turn.segments if segment.kind is Kind.SYSTEM_THINKING]
     found: list[tuple[str, str]] = []
+    marks = notation()
     for segment in turn.segments:
         if segment.kind is not Kind.SYSTEM_THINKING and not any(piece == name for _, piece in found):
             found.append(("marks", name))
-        before, held, after = render(Turn("", (segment,))).partition(segment.text)
-        found += [("marks", before), (str(segment.kind), held), ("marks", after)]
+        written = render(Turn("", (segment,)))
+        # By lengths, for a text such as `act` stands in its own tag.
+        begin = len(marks.get(f"{_NAMES.get(segment.kind)}_open", ""))
+        end = begin + len(segment.text)
+        found += [("marks", written[:begin]), (str(segment.kind), written[begin:end]), ("marks", written[end:])]
     if plan and len(turn.segments) == len(plan):
         found.append(("marks", name))
     return found if "".join(piece for _, piece in found) == text else []

@@ -67,17 +67,19 @@ def encoder(tokenizer: Any, recipe: Recipe) -> Encoder:
     return Encoder(tokenizer, recipe.model, window=window, template=own)
 
 
-def read_split(data: Data, split: str) -> dict[str, SftRow]:
-    """The samples of a split that a recipe wants, by id; empty where the data set has no such split.
+def read_split(data: Data, split: str, *, lenient: bool = False) -> dict[str, SftRow]:
+    """The samples of a split that a recipe wants, by id; empty where the split has none of them.
 
-    Raises InputError where two samples have one id.
+    Raises InputError where two samples have one id, and unless `lenient` where only some of the languages are there.
     """
     found: dict[str, SftRow] = {}
     configs: dict[str, str] = {}
+    wanted, met = set(map(_subtag, data.languages)), set[str]()
     for config in data.configs:
         for sample in read_samples(data.folder, config, SftRow, split):
-            if data.languages and sample.language.split("-")[0] not in data.languages:
+            if wanted and _subtag(sample.language) not in wanted:
                 continue
+            met.add(_subtag(sample.language))
             if other := found.get(sample.id):
                 one, two = (
                     f"{name} (scene {row.scene}, {row.character}, turn {row.number})"
@@ -88,7 +90,17 @@ def read_split(data: Data, split: str) -> dict[str, SftRow]:
                     f"{two}; give each its own"
                 )
             found[sample.id], configs[sample.id] = sample, config
+    if found and wanted > met and not lenient:
+        raise InputError(
+            f"{data.folder}: languages: no row of the split `{split}` is in {', '.join(sorted(wanted - met))}; leave "
+            "that out"
+        )
     return found
+
+
+def _subtag(language: str) -> str:
+    """The first part of a language's tag, which says the language alone: zh of zh-Hant."""
+    return language.strip().lower().split("-")[0]
 
 
 def lessons(samples: dict[str, SftRow], encode: Encoder, packing: str) -> Lessons:

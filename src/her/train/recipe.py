@@ -29,7 +29,7 @@ Share = Annotated[float, Field(ge=0, le=1)]
 
 
 class _Part(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
 class Data(_Part):
@@ -37,7 +37,9 @@ class Data(_Part):
 
     folder: Path = Field(description="Relative to the recipe's folder.")
     plans: Plans = "with"
-    languages: tuple[str, ...] = Field(default=(), description="Only these (en, zh, …); empty: all.")
+    languages: tuple[str, ...] = Field(
+        default=(), description="Only these (en, zh, …), whatever their script or region; empty: all."
+    )
 
     @property
     def configs(self) -> tuple[str, ...]:
@@ -65,7 +67,7 @@ class Lora(_Part):
 
     rank: Positive = 16
     alpha: Positive = 32
-    dropout: Share = 0.0
+    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
 
 
 class Optimiser(_Part):

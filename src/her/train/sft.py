@@ -14,7 +14,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from her.errors import InputError, MissingExtra, ModelError
+from her.errors import InputError, MissingExtra, StorageError
 from her.train import export
 from her.train.attention import attend, deviation, log_probs
 from her.train.base import base_folder, gguf_of, identity
@@ -23,9 +23,10 @@ from her.train.checkpoints import Best, last_checkpoint
 from her.train.curves import draw
 from her.train.gguf_adapter import check_base
 from her.train.lessons import Lessons, data_hashes, encoder, fingerprint, lessons, read_split
+from her.train.load import load
 from her.train.quiet import quiet
 from her.train.recipe import Recipe, as_toml, load_recipe, seen_from
-from her.train.run_folder import CHECKPOINTS, CURVES, TrainFolder, versions
+from her.train.run_folder import CHECKPOINTS, CURVES, RUN, TrainFolder, versions
 from her.train.tokens import Encoder
 from her.train.trainer import HeldOut, TreeTrainer, Watch
 
@@ -33,14 +34,13 @@ try:
     import torch
     import transformers
     from peft import LoraConfig, get_peft_model
-    from safetensors import SafetensorError
     from trl import SFTConfig
 except ImportError as missing:
     raise MissingExtra("training", "train") from missing
 
 MOST_DEVIATION = 1e-2
-"""Nats by which a learnt token may differ in float32 between a tree and its row before a model is refused: some hundred
-times the most that rounding gave on the bundled model (docs/log.md)."""
+"""Nats by which a learnt token may differ in float32 between a tree and its row before a model is refused: several
+hundred times the most that rounding gave on the bundled model (docs/log.md)."""
 DRAW_EVERY = 10.0
 """Seconds between two drawings of the curves, each of which takes about one."""
 Told = Callable[[str], None]
@@ -77,8 +77,11 @@ def sft(path: Path, out: Path, *, told: Told, dry: bool = False, seed: int | Non
         recipe = recipe.model_copy(update={"seed": seed})
     folder, hashes = TrainFolder(out), data_hashes(recipe.data)
     same = fingerprint(recipe, hashes)
-    goes_on = first and folder.holds(same)  # asked before the model is loaded: that takes minutes
-    ready = prepare(recipe, told)
+    # Both are asked before the model is loaded: that takes minutes.
+    goes_on = first and folder.holds(same)
+    if first and not dry:
+        _check_writable(out)
+    ready = prepare(recipe, told, _began_with(folder, recipe))
     if dry:
         return ready.budget
     checkpoint = last_checkpoint(out / CHECKPOINTS)
@@ -92,6 +95,30 @@ def sft(path: Path, out: Path, *, told: Told, dry: bool = False, seed: int | Non
         gc.collect()  # what is left of the trainer: were it the last to hold the group, it would wait for itself
         torch.distributed.destroy_process_group()
     return ready.budget
+
+
+def _check_writable(out: Path) -> None:
+    """Raises StorageError where `out`, or what it is to be made in, takes no files."""
+    there = next(path for path in (out, *out.absolute().parents) if path.exists())
+    if not there.is_dir() or not os.access(there, os.W_OK | os.X_OK):
+        raise StorageError(f"{out} cannot be written, as {there} takes no files; name another folder")
+
+
+def _began_with(folder: TrainFolder, recipe: Recipe) -> str | None:
+    """The hub's revision of the base with which the folder's run began; None where it has none, or nothing began.
+
+    Raises InputError where the recipe's address leads to another base by now.
+    """
+    base = folder.facts().get("base") if (folder.path / RUN).is_file() else None
+    if not isinstance(base, dict):  # earlier runs wrote down a path
+        return None
+    if identity(recipe.model).get("files") != base.get("files"):
+        raise InputError(
+            f"{folder.path}: its run began with another base than {recipe.model} is now (compare the sha256 in {RUN}): "
+            "put that back, or train anew in another folder"
+        )
+    revision: str | None = base.get("revision")
+    return revision
 
 
 def _facts(ready: Prepared, recipe: Recipe, hashes: dict[str, str]) -> dict[str, Any]:
@@ -115,8 +142,11 @@ def _train(ready: Prepared, folder: TrainFolder, told: Told, checkpoint: Path | 
     trainer.accelerator.wait_for_everyone()  # a process that ends before the first has written would end it too
 
 
-def prepare(recipe: Recipe, told: Told) -> Prepared:
-    """Reads data and model, and measures what training will cost. Raises InputError and ModelError."""
+def prepare(recipe: Recipe, told: Told, revision: str | None = None) -> Prepared:
+    """Reads data and model, and measures what training will cost.
+
+    `revision` is that of a base on the hub, None its newest. Raises InputError and ModelError.
+    """
     if recipe.attention == "flex_attention" and not torch.cuda.is_available():
         raise InputError("attention: torch has the gradients of flex_attention on a GPU alone; take 'tree'")
     if torch.cuda.device_count() > 1 and "WORLD_SIZE" not in os.environ:
@@ -128,7 +158,7 @@ def prepare(recipe: Recipe, told: Told) -> Prepared:
     base = base_folder(recipe.model)
     if recipe.lora and gguf_of(recipe.model):
         check_base(Path(base))  # else no adapter.gguf could be written at the end
-    tokenizer, model = _load(base, recipe)
+    tokenizer, model = _load(base, recipe, revision)
     attend(model, recipe.attention, recipe.model)
     encode = encoder(tokenizer, recipe)
     train = lessons(read_split(recipe.data, "train"), encode, recipe.packing)
@@ -137,7 +167,7 @@ def prepare(recipe: Recipe, told: Told) -> Prepared:
             f"{recipe.data.folder}: nothing to learn in the split `train` of {', '.join(recipe.data.configs)}"
             + (f" in {', '.join(recipe.data.languages)}" if recipe.data.languages else "")
         )
-    held = lessons(read_split(recipe.data, "validation"), encode, recipe.packing)
+    held = lessons(read_split(recipe.data, "validation", lenient=True), encode, recipe.packing)
     _check(model, train, recipe)
     model = _adapted(model, recipe)
     budget = Budget.of(train, held, recipe, _speed(model, train, recipe))
@@ -145,20 +175,14 @@ def prepare(recipe: Recipe, told: Told) -> Prepared:
     return Prepared(recipe, model, encode, train, held if held.trees else None, budget)
 
 
-def _load(base: str, recipe: Recipe) -> tuple[Any, Any]:
+def _load(base: str, recipe: Recipe, revision: str | None) -> tuple[Any, Any]:
     # Weights that learn are kept in float32, or small steps would round away; the passes alone are then in bfloat16.
     precision = recipe.precision if recipe.lora else "float32"
-    try:
-        tokenizer = transformers.AutoTokenizer.from_pretrained(base)
-        model = transformers.AutoModelForCausalLM.from_pretrained(base, dtype=getattr(torch, precision))
-    except OSError as error:
-        raise InputError(f"model: transformers finds no {recipe.model!r} ({error}); check its name") from error
-    except (ValueError, RuntimeError, ImportError, KeyError, SafetensorError) as error:
-        raise ModelError(f"model: {recipe.model} cannot be loaded: {error}") from error
+    tokenizer, model = load(base, recipe.model, revision=revision, dtype=precision)
     if torch.cuda.is_available():
         torch.cuda.set_device(int(os.environ.get("LOCAL_RANK", "0")))
         model = model.to("cuda")
-    if not recipe.model.startswith("hf:"):
+    if Path(base).is_dir():
         model.name_or_path = ""  # a path of this machine, which PEFT would write down
     return tokenizer, model
 

@@ -19,7 +19,7 @@ from her.errors import InputError
 from her.models.base import Message
 from her.models.tokens import Tokens
 from her.rows.samples import SftRow
-from her.script import cut_point, without_oldest
+from her.script import exchanges_to_drop, without_oldest
 
 TEMPLATE = "chatml.jinja"
 
@@ -94,18 +94,19 @@ class Encoder:
 
     def row(self, sample: SftRow) -> Row:
         """One sample as a row, without its oldest exchanges where prompt and reply overflow the window."""
-        *context, answer = sample.messages
-        exchanges = sum(message.role == "assistant" for message in context)
-        dropped, start = self._fit(context, exchanges)
-        ids = self.finished([*without_oldest(context, dropped), answer], start)
-        if len(ids) > self.window.tokens:
+        row = self._row(sample)
+        if len(row.ids) > self.window.tokens:
+            exchanges = sum(message.role == "assistant" for message in sample.messages[:-1])
             raise InputError(
-                f"{sample.id}: the turn has {len(ids) - len(start)} tokens and its prompt {len(start)} without "
-                f"{dropped} of {exchanges} older exchanges, which is more than the window of {self.window.tokens}: "
-                "widen the window in the recipe, or leave the row out of the data"
+                f"{sample.id}: the turn has {row.supervised} tokens and its prompt {row.start} without {row.dropped} "
+                f"of {exchanges} older exchanges, which is more than the window of {self.window.tokens}: widen the "
+                "window in the recipe, or leave the row out of the data"
             )
-        group = f"{sample.scene}/{sample.character}/{'plan' if sample.plan else 'plain'}"
-        return Row(sample.id, group, tuple(ids), len(start), dropped)
+        return row
+
+    def fits(self, sample: SftRow) -> bool:
+        """Whether `row` has room for a sample."""
+        return len(self._row(sample).ids) <= self.window.tokens
 
     def bytes_of(self, token: int) -> bytes:
         """The UTF-8 bytes of a token; none for a special one."""
@@ -129,17 +130,23 @@ class Encoder:
             )
         return ids
 
-    def _fit(self, context: Sequence[Message], exchanges: int) -> tuple[int, list[int]]:
+    def _row(self, sample: SftRow) -> Row:
+        """A sample as a row, however long."""
+        *context, answer = sample.messages
+        dropped, start = self._fit(context)
+        ids = self.finished([*without_oldest(context, dropped), answer], start)
+        group = f"{sample.scene}/{sample.character}/{'plan' if sample.plan else 'plain'}"
+        return Row(sample.id, group, tuple(ids), len(start), dropped)
+
+    def _fit(self, context: Sequence[Message]) -> tuple[int, list[int]]:
         """How many of the oldest exchanges to drop, and the ids of the prompt then."""
         room = self.window.tokens - self.window.reply
         whole = self.prompt(context)
-        if len(whole) <= room or not exchanges:
+        if len(whole) <= room:
             return 0, whole
 
-        async def count(dropped: int) -> int:
-            # Beyond the last exchange nothing is left but the system message and the marker.
-            bare = context[:1] if dropped > exchanges else without_oldest(context, dropped)
-            return len(self.prompt([*bare, *([Message("user", "")] if len(bare) == 1 else [])]))
+        async def count(messages: Sequence[Message]) -> int:
+            return len(self.prompt(messages))
 
-        dropped = asyncio.run(cut_point(count, exchanges + 1, room))
+        dropped = asyncio.run(exchanges_to_drop(context, count, room))
         return dropped, self.prompt(without_oldest(context, dropped))

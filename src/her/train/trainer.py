@@ -41,9 +41,8 @@ class HeldOut:
         with torch.no_grad():
             for tree, layers in zip(self.trees, self.layers, strict=True):
                 told = log_probs(model, [tree], attention).tolist()
-                for row, turn in zip(tree.rows, layers, strict=True):
-                    bits.add(turn, told[: row.supervised])
-                    told = told[row.supervised :]
+                for turn, share in zip(layers, tree.shares(told), strict=True):
+                    bits.add(turn, share)
         model.train(training)
         return bits
 

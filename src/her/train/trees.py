@@ -10,7 +10,7 @@ A row whose prompt is no beginning of a trunk, as after old turns were cut, star
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import groupby
@@ -77,11 +77,11 @@ class Tree:
         """How many tokens the same rows have one by one."""
         return sum(len(row.ids) for row in self.rows)
 
-    def paths(self) -> Iterator[list[int]]:
-        """For each row, the places of its tokens in the tree, from root to leaf."""
-        at = len(self.trunk)
+    def shares(self, told: Sequence[float]) -> Iterator[Sequence[float]]:
+        """Of figures in the order of `targets`, each row's own."""
+        at = 0
         for row in self.rows:
-            yield [*range(row.start), *range(at, at + row.supervised)]
+            yield told[at : at + row.supervised]
             at += row.supervised
 
 

@@ -58,27 +58,36 @@ def said_by_model(places: Sequence[Place], replies: Iterable[Replied], *, shuffl
             yield from _saying(place.turn, place, visible(by, texts[by.sample.id]))
 
 
-def bindings(frozen: Weights, sayings: Sequence[Saying], plain: Mapping[str, SftRow], told: Told) -> dict[str, Part]:
+def bindings(
+    frozen: Weights, sayings: Sequence[Saying], plain: Mapping[str, SftRow], told: Told
+) -> dict[str, Part | None]:
     """By key, the bits that a text gains by its own prompt over the other scene's, of its characters.
 
-    `plain` are samples whose prompts ask for no plan, since none is read here. A text without such prompts, and one
-    that is longer than the frozen model has room for, is left out. A prompt is read once for as many texts as
-    MOST_TOGETHER allows, so that all in one call cost far less than in several. `told` gets a line each time.
+    `plain` are samples whose prompts ask for no plan, since none is read here. A text without such prompts is left out,
+    and None stands for one that with either of them is longer than the frozen model's window. A prompt is read once for
+    as many texts as MOST_TOGETHER allows, so that all in one call cost far less than in several. `told` gets a line
+    each time.
     """
     own = {turn_of(sample): sample for sample in plain.values()}
     rows: list[Row] = []
     kept: list[Saying] = []
+    found: dict[str, Part | None] = {}
     for saying in sayings:
         sample = own.get(saying.place.turn)
         other = sample and _other_scene(sample, plain.values())
-        if sample and other and _fits(frozen, saying.text):
+        if not sample or not other:
+            continue
+        both = _replied(saying, sample, _HERE), _replied(saying, other, _THERE)
+        if all(map(frozen.encoder.fits, both)):
             kept.append(saying)
-            rows += (_row(frozen, saying, at, where) for at, where in ((sample, _HERE), (other, _THERE)))
-    found = _log_probs(frozen, rows, told)
-    return {
-        each.key: Part((found[each.key + _HERE] - found[each.key + _THERE]) / math.log(2), len(each.text))
-        for each in kept
-    }
+            rows += map(frozen.encoder.row, both)
+        else:
+            found[saying.key] = None
+    nats = _log_probs(frozen, rows, told)
+    for each in kept:
+        gain = nats[each.key + _HERE] - nats[each.key + _THERE]
+        found[each.key] = Part(gain / math.log(2), len(each.text))
+    return found
 
 
 def _saying(key: str, place: Place, text: str) -> Iterator[Saying]:
@@ -96,15 +105,10 @@ def _other_scene(sample: SftRow, samples: Iterable[SftRow]) -> SftRow | None:
     return min(others, key=lambda other: (abs(other.number - sample.number), other.scene, other.number), default=None)
 
 
-def _fits(frozen: Weights, text: str) -> bool:
-    ids = frozen.encoder.tokenizer(text, add_special_tokens=False)["input_ids"]
-    return len(ids) < frozen.encoder.window.reply
-
-
-def _row(frozen: Weights, saying: Saying, sample: SftRow, where: str) -> Row:
+def _replied(saying: Saying, sample: SftRow, where: str) -> SftRow:
     """A text as the reply to a sample's prompt."""
     messages = (*sample.messages[:-1], Message("assistant", saying.text))
-    return frozen.encoder.row(sample.model_copy(update={"id": saying.key + where, "messages": messages}))
+    return sample.model_copy(update={"id": saying.key + where, "messages": messages})
 
 
 def _log_probs(frozen: Weights, rows: Iterable[Row], told: Told) -> dict[str, float]:
@@ -112,10 +116,8 @@ def _log_probs(frozen: Weights, rows: Iterable[Row], told: Told) -> dict[str, fl
     found: dict[str, float] = {}
     trees = [*_shared(rows)]
     for number, tree in enumerate(trees, 1):
-        rest = frozen.log_probs(tree)
-        for row in tree.rows:
-            found[row.id] = math.fsum(rest[: row.supervised - 1])
-            rest = rest[row.supervised :]
+        for row, share in zip(tree.rows, tree.shares(frozen.log_probs(tree)), strict=True):
+            found[row.id] = math.fsum(share[:-1])
         told(f"{number} of {len(trees)} prompts read, with {len(tree.rows)} texts under it")
     return found
 

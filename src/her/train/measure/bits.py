@@ -24,11 +24,10 @@ def gold_bits(
     """
     split = lessons(samples, weights.encoder, "tree")
     for tree in split.trees:
-        told = weights.log_probs(tree)
-        for row, turn in zip(tree.rows, split.layers(tree, weights.encoder), strict=True):
+        layers, shares = split.layers(tree, weights.encoder), tree.shares(weights.log_probs(tree))
+        for row, turn, share in zip(tree.rows, layers, shares, strict=True):
             bits = Bits()
-            bits.add(turn, told[: row.supervised])
-            told = told[row.supervised :]
+            bits.add(turn, share)
             figures = {
                 f"{prefix}bits_{name}": Part(bits.nats[kind] / math.log(2), bits.characters[kind])
                 for kind, name in LAYERS.items()

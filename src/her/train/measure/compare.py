@@ -16,7 +16,7 @@ from typing import Any
 from her.checks.intervals import LEAST_SCENES, Sums, interval, total
 from her.errors import InputError
 from her.rows.files import read_rows
-from her.train.measure.figures import FIGURES, Observation, by_scene, columns_of, has, statistic
+from her.train.measure.figures import FIGURES, Observation, has, joint
 from her.train.measure.measure import MEASURES, TURNS
 from her.train.measure.table import NONE, between, how, label, told
 
@@ -163,18 +163,13 @@ def _difference(
     turns = {each.turn for each in sides[0]} & {each.turn for each in sides[1]}
     if not turns:
         return None
-    kept = [[each for each in seen if each.turn in turns] for seen in sides]
-    columns = columns_of(name, [each for seen in kept for each in seen])
-    scenes = [by_scene(name, seen, columns) for seen in kept]
-    rows = [[*scenes[0][scene], *scenes[1][scene]] for scene in scenes[0]]
-    made, size = statistic(name, columns), len(columns)
+    rows, made = joint(name, [[each for each in seen if each.turn in turns] for seen in sides])
 
     def apart(sums: Sums) -> float | None:
-        one, two = made(sums[:size]), made(sums[size:])
+        one, two = made(sums)
         return None if one is None or two is None else two - one
 
-    sums = total(rows)
-    one, two = made(sums[:size]), made(sums[size:])
+    one, two = made(total(rows))
     if one is None or two is None:
         return None
     ends = interval(rows, apart, random.Random(0))

@@ -6,14 +6,14 @@ Knows observations of turns, and scenes as what is drawn. Refuses to know how a 
 from __future__ import annotations
 
 import random
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 from pydantic import Field
 
 from her.checks import Layouts
-from her.checks.intervals import Statistic, interval, total
+from her.checks.intervals import Statistic, Sums, interval, total
 from her.rows.record import Record
 from her.train.measure.rates import Part
 
@@ -88,16 +88,30 @@ def estimates(observations: Sequence[Observation]) -> dict[str, Estimate]:
     found: dict[str, Estimate] = {}
     for name in FIGURES:
         held = [observation for observation in observations if has(observation, name)]
-        columns = columns_of(name, held)
-        scenes = by_scene(name, held, columns)
-        made = statistic(name, columns)
-        value = made(total([*scenes.values()])) if scenes else None
+        columns = _columns(name, held)
+        scenes = [*_by_scene(name, held, columns).values()]
+        made = _statistic(name, columns)
+        value = made(total(scenes)) if scenes else None
         if value is None:
             continue
-        ends = None if name == "layouts" else interval([*scenes.values()], made, random.Random(0))
+        ends = None if name == "layouts" else interval(scenes, made, random.Random(0))
         low, high = ends or (None, None)
         found[name] = Estimate(value, low, high, len(held), len(scenes))
     return found
+
+
+def joint(
+    name: str, sides: Sequence[Sequence[Observation]]
+) -> tuple[list[list[float]], Callable[[Sums], list[float | None]]]:
+    """Scenes as rows with the sums of every side, and how a figure of each side is made of such a row's sums.
+
+    All observations must have the figure.
+    """
+    columns = _columns(name, [each for side in sides for each in side])
+    scenes = [_by_scene(name, side, columns) for side in sides]
+    made, size, nothing = _statistic(name, columns), len(columns), [0.0] * len(columns)
+    rows = [[part for side in scenes for part in side.get(scene, nothing)] for scene in sorted(set().union(*scenes))]
+    return rows, lambda sums: [made(sums[at : at + size]) for at in range(0, len(sums), size)]
 
 
 def has(observation: Observation, name: str) -> bool:
@@ -107,14 +121,14 @@ def has(observation: Observation, name: str) -> bool:
     return name in observation.figures and observation.figures[name].whole > 0
 
 
-def columns_of(name: str, observations: Iterable[Observation]) -> tuple[str, ...]:
+def _columns(name: str, observations: Iterable[Observation]) -> tuple[str, ...]:
     """What a figure is made of: the layouts that there are, or a part and its whole."""
     if name in LAYOUT_FIGURES:
         return tuple(sorted({observation.layout for observation in observations}))
     return Part._fields
 
 
-def by_scene(name: str, observations: Iterable[Observation], columns: Sequence[str]) -> dict[str, list[float]]:
+def _by_scene(name: str, observations: Iterable[Observation], columns: Sequence[str]) -> dict[str, list[float]]:
     """For each scene the sums of a figure's columns; all observations must have the figure."""
     rows: dict[str, list[Sequence[float]]] = {}
     for observation in observations:
@@ -126,7 +140,7 @@ def by_scene(name: str, observations: Iterable[Observation], columns: Sequence[s
     return {scene: total(found) for scene, found in sorted(rows.items())}
 
 
-def statistic(name: str, columns: Sequence[str]) -> Statistic:
+def _statistic(name: str, columns: Sequence[str]) -> Statistic:
     """How a figure is made of the sums of its columns."""
     if name not in LAYOUT_FIGURES:
         return lambda sums: sums[0] / sums[1] if sums[1] else None

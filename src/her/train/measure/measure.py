@@ -17,10 +17,11 @@ from her.errors import InputError
 from her.models.address import open_model, resolve
 from her.rows.files import Writer
 from her.train.lessons import data_hashes
+from her.train.local import local_folder
 from her.train.measure.figures import Observation, estimates
 from her.train.measure.places import Place, Split, held_out, turn_of
 from her.train.measure.rates import Part, rates, read_phrases, wrong_with
-from her.train.measure.replies import Arm, Replied, ReplyLog, arm, play
+from her.train.measure.replies import Arm, Replied, ReplyLog, arm, identity, play
 from her.train.measure.table import table
 from her.train.recipe import Data
 from her.train.run_folder import TrainFolder, versions
@@ -33,6 +34,8 @@ TURNS = "turns.jsonl"
 """What was seen at each turn, one Observation a line."""
 MEASURES = "measures.json"
 TABLE = "measures.md"
+IDENTIFIED = ("weights", "frozen", "phrases")
+"""Options whose files a report tells by their hash too."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,21 +68,27 @@ def measure(options: MeasureOptions, *, told: Told) -> dict[str, Any]:
     how = arm(options.address, constrained=options.constrained)
     log = ReplyLog(options.out / REPLIES)
     replies = asyncio.run(_play(options, split, how, log, told))
-    bound = _bindings(options, split, replies, told)
+    bound, long = _bindings(options, split, replies, told)
+    bits, wide = _bits(options, split, told)
     places = {place.sample.id: place for place in split.places}
     seen = [
         *_of_replies(replies, places, phrases, bound),
         *_of_gold(split.places, phrases, bound),
-        *_of_weights(options, split, told),
+        *bits,
     ]
     wrong = Counter(word for reply in replies for word in wrong_with(places[reply.id], reply.text, reply.finish))
-    report = {**_about(options, how, split), **_figures(seen), "wrong": dict(wrong.most_common())}
+    report = {
+        **_about(options, how, split),
+        **_figures(seen),
+        "wrong": dict(wrong.most_common()),
+        "too_long": {"binding": long, "bits": wide},
+    }
     _write(options.out, seen, report)
     return report
 
 
 def measured(options: MeasureOptions) -> dict[str, Any] | None:
-    """What measures.json holds where a measurement with these very options, weights and data left it; else None.
+    """What measures.json holds where this version of HER left it with these very options, weights and data; else None.
 
     Raises InputError, StorageError.
     """
@@ -90,9 +99,11 @@ def measured(options: MeasureOptions) -> dict[str, Any] | None:
     split = held_out(options.data, options.split, plans=options.plans, languages=options.languages, limit=options.limit)
     about = _about(options, arm(options.address, constrained=options.constrained), split)
     # Where the data lie matters to nothing, and another version of a package is no reason to begin again.
-    del about["data"], about["versions"]
+    del about["data"]
+    ours = about.pop("versions")["her"]
     wanted = json.loads(json.dumps(about))
-    return report if all(name in report and report[name] == value for name, value in wanted.items()) else None
+    same = all(name in report and report[name] == value for name, value in wanted.items())
+    return report if same and report["versions"]["her"] == ours else None
 
 
 def _check(options: MeasureOptions, split: Split) -> None:
@@ -111,7 +122,8 @@ def _check(options: MeasureOptions, split: Split) -> None:
 def _same(name: str) -> str:
     """A name that two spellings of one path share."""
     name = resolve(name)
-    return name if ":" in name else str(Path(name).expanduser().resolve())
+    folder = local_folder(name) if name.startswith("hf:") else None
+    return name if ":" in name and not folder else str((folder or Path(name).expanduser()).resolve())
 
 
 async def _play(options: MeasureOptions, split: Split, how: Arm, log: ReplyLog, told: Told) -> list[Replied]:
@@ -126,10 +138,12 @@ Bound = dict[tuple[str, int | None], dict[str, Part]]
 """Figures of binding by turn and seed, those of the gold under None."""
 
 
-def _bindings(options: MeasureOptions, split: Split, replies: Sequence[Replied], told: Told) -> Bound:
+def _bindings(options: MeasureOptions, split: Split, replies: Sequence[Replied], told: Told) -> tuple[Bound, int]:
+    """Also how many texts are left out, being longer with a prompt than the frozen model's window."""
     bound: Bound = {}
+    long = 0
     if options.frozen is None:
-        return bound
+        return bound, long
     from her.train.measure.binding import Saying, bindings, said_by_gold, said_by_model
     from her.train.measure.weights import load_weights
 
@@ -147,8 +161,11 @@ def _bindings(options: MeasureOptions, split: Split, replies: Sequence[Replied],
     sayings = [replace(saying, key=key) for key, (saying, _, _) in whose.items()]
     for key, part in bindings(load_weights(options.frozen), sayings, plain, told).items():
         saying, of, name = whose[key]
-        bound.setdefault((saying.key, of), {})[name] = part
-    return bound
+        if part is None:
+            long += 1
+        else:
+            bound.setdefault((saying.key, of), {})[name] = part
+    return bound, long
 
 
 def _of_replies(
@@ -171,18 +188,25 @@ def _of_gold(places: Iterable[Place], phrases: Sequence[Any], bound: Bound) -> I
         yield Observation(turn=place.turn, scene=place.sample.scene, gold=True, layout=layout, figures=figures)
 
 
-def _of_weights(options: MeasureOptions, split: Split, told: Told) -> Iterator[Observation]:
-    """The bits of the turns as written; of weights that are measured with plans, under the plain prompts too."""
+def _bits(options: MeasureOptions, split: Split, told: Told) -> tuple[list[Observation], int]:
+    """The bits of the turns as written; of weights that are measured with plans, under the plain prompts too. Also how
+    many turns are left out, being longer with their prompt than the weights' window."""
+    seen: list[Observation] = []
+    long = 0
     if options.weights is None:
-        return
+        return seen, long
     from her.train.measure.bits import gold_bits
     from her.train.measure.weights import load_weights
 
     weights = load_weights(options.weights)
     for plan, prefix in ((True, ""), (False, "plain_"))[not options.plans :]:
         told(f"bits of {options.weights} {'with' if plan else 'without'} plans")
-        for sample, figures in gold_bits(weights, split.of(plan=plan), prefix):
-            yield Observation(turn=turn_of(sample), scene=sample.scene, figures=figures)
+        samples = split.of(plan=plan)
+        fitting = {id: sample for id, sample in samples.items() if weights.encoder.fits(sample)}
+        long += len(samples) - len(fitting)
+        for sample, figures in gold_bits(weights, fitting, prefix):
+            seen.append(Observation(turn=turn_of(sample), scene=sample.scene, figures=figures))
+    return seen, long
 
 
 def _about(options: MeasureOptions, how: Arm, split: Split) -> dict[str, Any]:
@@ -193,7 +217,7 @@ def _about(options: MeasureOptions, how: Arm, split: Split) -> dict[str, Any]:
         "model": resolve(options.address),
         "identity": asked.pop("model"),
         **{name: str(value) if isinstance(value, Path) else value for name, value in told.items()},
-        "prefill": options.constrained,
+        "identities": {name: identity(str(told[name])) for name in IDENTIFIED if told[name] is not None},
         "limits": asked.pop("limits"),
         "sampling": asked,
         "files": data_hashes(Data(folder=options.data, plans="both")),

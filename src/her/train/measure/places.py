@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import random
 import re
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -96,21 +97,26 @@ def turn_of(sample: SftRow) -> str:
 def held_out(
     folder: Path, split: str, *, plans: bool, languages: Sequence[str] = (), limit: int | None = None
 ) -> Split:
-    """The turns of a split, character after character; of `limit` turns all are among those of a larger limit.
+    """The turns of a split, character after character.
 
-    Raises InputError where there is none, StorageError.
+    Of `limit` turns all are among those of a larger limit, and they are the same with plans and without, as long as
+    there are turns of which both are there. Raises InputError where there is no turn, StorageError.
     """
     if not folder.is_dir():
         raise InputError(f"--data: there is no folder {folder}; make samples with: her synth run")
     samples = read_split(Data(folder=folder, plans="both", languages=tuple(languages)), split)
-    chosen = sorted((row for row in samples.values() if row.plan is plans), key=lambda row: row.id)
+    chosen = [row for row in samples.values() if row.plan is plans]
     if not chosen:
         kind = "with" if plans else "without"
         only = f" in {', '.join(languages)}" if languages else ""
         raise InputError(f"{folder}: no turn {kind} plans{only} in the split {split!r}; name another split or data set")
-    if limit is not None and limit < len(chosen):
-        random.Random(0).shuffle(chosen)
-        chosen = chosen[:limit]
+    if limit is not None:
+        kinds = Counter(map(turn_of, samples.values()))
+        turns = sorted(kinds)
+        random.Random(0).shuffle(turns)
+        # What has both kinds comes first, or a turn without a plan would make two draws of one.
+        rank = {turn: (-kinds[turn], at) for at, turn in enumerate(turns)}
+        chosen = sorted(chosen, key=lambda row: rank[turn_of(row)])[:limit]
     cast = _cast(folder, split, samples.values())
     # One character's turns in their order, so that a backend's prompt cache serves the next.
     chosen.sort(key=lambda row: (row.scene, row.character, row.number))

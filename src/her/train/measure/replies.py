@@ -17,6 +17,8 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from pydantic import ConfigDict
+
 from her import markup
 from her.actor import CHARS_PER_TOKEN, suited
 from her.errors import InputError, ModelError, StorageError
@@ -26,13 +28,16 @@ from her.models.address import DEFAULT, resolve
 from her.models.base import Constraint, Message, Model, Reply, Sampling, prompt_sha
 from her.rows.files import line_of, read_rows, sha_of
 from her.rows.record import Record
-from her.script import Prompt, cut_point, without_oldest
+from her.script import Prompt, exchanges_to_drop, without_oldest
 from her.stream import Retract, SecondSpeaker, Started
+from her.train.local import local_folder
 from her.train.measure.places import Place
+from her.train.run_folder import ADAPTER, MODEL
 from her.turn import Ending, Kind
 
 Told = Callable[[str], None]
 TELL_EVERY = 10
+_WEIGHTS = ("*.safetensors", "*.bin", f"{ADAPTER}/*.safetensors", f"{MODEL}/*.safetensors")
 
 
 class Replied(Record):
@@ -40,10 +45,10 @@ class Replied(Record):
     ended there; `tokens` are those written, None where the backend does not say. `grammar` is the sha256 of the grammar
     that it was held to, empty for a free one; `how` is what its Arm told."""
 
+    model_config = ConfigDict(extra="ignore")  # files of earlier versions say more
+
     id: str
     scene: str
-    world: str
-    character: str
     seed: int
     text: str
     finish: str
@@ -153,14 +158,15 @@ def arm(address: str, *, constrained: bool) -> Arm:
 
 
 def identity(address: str) -> str:
-    """An address with a hash of the files behind it, where it names local ones: a path may be trained anew."""
+    """An address, or another name of files, with a hash of what is behind it where that is local: a path may be trained
+    anew. Of a run of training, its result counts."""
     files: list[Path] = []
     if address == DEFAULT and (own := packaged()):
         files = [own.path]
-    elif not re.match(r"scripted|replay:|hf:|https?:", address):
+    elif not re.match(r"scripted|replay:|https?:", address):
         for part in re.split(r"(?<=\.gguf)\+", address, flags=re.IGNORECASE):
-            path = Path(part).expanduser()
-            files += [path] if path.is_file() else sorted(path.glob("*.safetensors"))
+            path = local_folder(part) or Path(part).expanduser()
+            files += [path] if path.is_file() else sorted(found for glob in _WEIGHTS for found in path.glob(glob))
     shas = "".join(map(sha_of, files))
     return f"{address}@{hashlib.sha256(shas.encode()).hexdigest()[:12]}" if files else address
 
@@ -207,16 +213,13 @@ async def _asked(model: Model, place: Place, how: Arm) -> Asked:
 
 async def _prompt(model: Model, place: Place, begun: str, reserve: int) -> Prompt:
     """What chat sends, without its oldest exchanges where it and `reserve` tokens of reply do not fit."""
-    exchanges = sum(message.role == "assistant" for message in place.context)
 
-    async def count(dropped: int) -> int | None:
-        # Beyond the last exchange nothing is left but the system message and the marker.
-        bare = place.context[:1] if dropped > exchanges else without_oldest(place.context, dropped)
-        return await model.count([*bare, *([Message("user", "")] if len(bare) == 1 else [])], begun)
+    async def count(messages: Sequence[Message]) -> int | None:
+        return await model.count(messages, begun)
 
-    dropped, room = 0, (model.context or 0) - reserve
-    if model.context is not None and (await count(0) or 0) > room:
-        dropped = await cut_point(count, exchanges + 1, room)
+    dropped = 0
+    if model.context is not None:
+        dropped = await exchanges_to_drop(place.context, count, model.context - reserve)
     messages = without_oldest(place.context, dropped)
     return Prompt(messages, begun, dropped, prompt_sha(messages, begun))
 
@@ -236,8 +239,6 @@ async def _reply(model: Model, place: Place, asked: Asked, seed: int, how: Arm) 
     return Replied(
         id=place.sample.id,
         scene=place.sample.scene,
-        world=place.sample.slug,
-        character=place.speaker,
         seed=seed,
         text=asked.prompt.prefill + text,
         finish=str(reply.finish if reply else Ending.SECOND_SPEAKER),

@@ -15,8 +15,9 @@ from her.train.measure.replies import words
 
 NONE = "–"
 NOTE = (
-    "Intervals: 95 %, by drawing whole scenes anew. A dash: fewer than six scenes, or no spread among them, of which "
-    "no interval can be made. What does not apply to a turn is not counted in n."
+    "Intervals: 95 %, by drawing whole scenes anew. A dash: no interval can be made, as of fewer than six scenes, of "
+    "scenes that are all alike, or where nearly all draws lie to one side of the figure. What does not apply to a turn "
+    "is not counted in n."
 )
 _FORMS: dict[Unit, tuple[float, str]] = {
     "share": (100, ".1f"),
@@ -49,6 +50,8 @@ def table(report: Mapping[str, Any]) -> str:
     if report["wrong"]:
         told = ", ".join(f"{word} {count:,}" for word, count in report["wrong"].items())
         lines += [f"What was wrong with replies that are no valid turns: {told}.", ""]
+    if long := [f"{name} {count:,}" for name, count in report.get("too_long", {}).items() if count]:
+        lines += [f"Left out, being longer with their prompt than the model's window: {', '.join(long)}.", ""]
     return "\n".join(lines)
 
 
@@ -88,10 +91,9 @@ def how(report: Mapping[str, Any]) -> dict[str, str]:
     """
     sampling, languages = report["sampling"], ", ".join(report["languages"]) or "all languages"
     files = json.dumps(report["files"], sort_keys=True)
-    begun = "its beginning given" if report["prefill"] else "not a word given"
-    limits = f"held to chat's grammar ({words(report['limits'])})" if report["constrained"] else "free"
+    grammar = f"held to chat's grammar ({words(report['limits'])})"
     return {
-        "replies": f"{limits}, {begun}",
+        "replies": grammar if report["constrained"] else "free, not a word given",
         "plans": "asked for" if report["plans"] else "not asked for",
         "sampling": f"temperature {sampling['temperature']:g}, top-p {sampling['top_p']:g}, at most "
         f"{sampling['max_tokens']:,} tokens",
@@ -99,9 +101,16 @@ def how(report: Mapping[str, Any]) -> dict[str, str]:
         "turns": f"{report['turns']:,} in {report['scenes']:,} scenes, {languages}",
         "split": f"`{report['split']}`",
         "data": f"`{hashlib.sha256(files.encode()).hexdigest()[:12]}`",
-        "binding under": f"`{report['frozen']}`" if report["frozen"] else NONE,
-        "list of stock phrases": f"`{report['phrases']}`" if report["phrases"] else NONE,
+        "binding under": _identified(report, "frozen"),
+        "list of stock phrases": _identified(report, "phrases"),
+        "HER": report["versions"]["her"],
     }
+
+
+def _identified(report: Mapping[str, Any], name: str) -> str:
+    """A file or model that was measured by, with its hash where the report has one: earlier versions wrote none."""
+    known = report.get("identities", {}).get(name) or report[name]
+    return f"`{known}`" if known else NONE
 
 
 def _how(report: Mapping[str, Any]) -> str:

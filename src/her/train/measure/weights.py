@@ -9,18 +9,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from her.errors import InputError, MissingExtra, ModelError
+from her.errors import InputError, MissingExtra
 from her.models.address import BUNDLED, DEFAULT
 from her.train.attention import attend, log_probs
 from her.train.base import base_folder, base_of
-from her.train.run_folder import ADAPTER, MODEL, RUN, TrainFolder
+from her.train.load import load
+from her.train.run_folder import ADAPTER, MODEL, RUN
 from her.train.tokens import Encoder, Window
 from her.train.trees import Tree
 
 try:
     import torch
-    import transformers
-    from peft import PeftModel
 except ImportError as missing:
     raise MissingExtra("measuring weights", "train") from missing
 
@@ -43,8 +42,9 @@ class Weights:
         return told
 
 
-def locate(name: str) -> tuple[str, Path | None]:
-    """Where the weights lie that a name stands for: a folder or a name on the hub, and the adapter on it, or None.
+def locate(name: str) -> tuple[str, str | None, Path | None]:
+    """Where the weights lie that a name stands for: a folder or a name on the hub, its revision there if one is known,
+    and the adapter on it, or None.
 
     A name is a run of her train or its adapter, a folder or GGUF file, hf:… or `mini-base`. Raises InputError for
     what is none of these, ModelError and StorageError where a GGUF cannot be had or unpacked.
@@ -55,34 +55,22 @@ def locate(name: str) -> tuple[str, Path | None]:
     run = next((at for at in (path, path.parent) if (at / RUN).is_file()), None)
     adapter = next((at for at in (path, path / ADAPTER) if (at / "adapter_config.json").is_file()), None)
     if adapter is not None:
-        return base_folder(TrainFolder(run).facts()["model"] if run else base_of(adapter)), adapter
+        base, revision = base_of(adapter)
+        return base_folder(base), revision, adapter
     if run != path:
-        return base_folder(name), None
+        return base_folder(name), None, None
     if not (path / MODEL).is_dir():
         raise InputError(f"{path}: this run has no result yet; finish it with: her train sft … --out {path}")
-    return str(path / MODEL), None
+    return str(path / MODEL), None, None
 
 
 def load_weights(name: str) -> Weights:
     """The weights that a name stands for (see `locate`). Raises InputError, ModelError, StorageError."""
-    tokenizer, model = _load(*locate(name), name)
+    base, revision, adapter = locate(name)
+    tokenizer, model = load(base, name, adapter=adapter, revision=revision)
+    model = model.to("cuda" if torch.cuda.is_available() else "cpu").eval()
     attend(model, "tree", name)
     widest = getattr(model.config.get_text_config(), "max_position_embeddings", None) or MOST_TOKENS
     tokens = min(int(widest), MOST_TOKENS)
     window = Window(tokens, tokens // 4)
     return Weights(name, model, Encoder(tokenizer, name, window=window, template=tokenizer.chat_template or ""))
-
-
-def _load(base: str, adapter: Path | None, name: str) -> tuple[Any, Any]:
-    try:
-        tokenizer = transformers.AutoTokenizer.from_pretrained(adapter or base)
-        model = transformers.AutoModelForCausalLM.from_pretrained(base, dtype="auto")
-        if adapter is not None:
-            model = PeftModel.from_pretrained(model, adapter).merge_and_unload()
-    except OSError as error:
-        raise InputError(f"transformers finds no model at {name!r} ({error}); check the name") from error
-    except (ValueError, RuntimeError, ImportError, KeyError) as error:
-        raise ModelError(f"{name} cannot be loaded: {error}") from error
-    if torch.cuda.is_available():
-        model = model.to("cuda")
-    return tokenizer, model.eval()
