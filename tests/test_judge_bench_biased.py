@@ -310,6 +310,16 @@ def test_length_is_told_in_doublings_of_what_is_shown() -> None:
     assert Asked(empty, Judgement(Verdict(0), (), ())).doublings is None
 
 
+def test_a_preference_between_texts_of_nearly_one_length_is_no_love_of_length() -> None:
+    near, far = (
+        FEW[0].model_copy(update={"first": f"Ann: {'x' * 100}", "second": f"Ann: {'y' * size}", "better": Winner.TIE})
+        for size in (101, 200)
+    )
+    judged = [Asked(pair, Judgement(Verdict(1), (Verdict(1), Verdict(1)), (False, True))) for pair in (near, far)]
+    slopes = [measure(Answers(each), random.Random(0), PROBED).figures["length"].value for each in (judged[:1], judged)]
+    assert slopes == [None, pytest.approx(-0.5)]
+
+
 @pytest.mark.parametrize(
     ("ab", "bc", "ac", "held"),
     [

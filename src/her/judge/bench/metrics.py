@@ -32,7 +32,8 @@ def measure(answers: Answers, rng: random.Random, surface: Mapping[str, bool]) -
     # A pair whose two orders differ moves it by a half at most.
     seen = [one.seen(points, 1) for one, points in slots if points is not None]
     figures["first_slot"] = measured(seen, share, rng, within=(-0.5, 0.5), reach=0.5)
-    equal = _equal(answers.pairs)
+    # A preference that has nothing to do with length would look like a steep slope on pairs of nearly one length.
+    equal = [(one, x) for one, x in _equal(answers.pairs) if abs(x) >= ALIKE]
     figures["length"] = _slope([(one, x, _points(one) - 0.5) for one, x in equal], 0.5, rng)
     figures["length_margin"] = _slope([(one, x, one.verdict.margin) for one, x in equal if one.verdict], MOST, rng)
     figures["length_natural"] = measured(_regression(answers.pairs), _regressed, rng, within=_ANY)
