@@ -40,13 +40,13 @@ from her.train.measure.compare import compare, comparison
 from her.train.measure.figures import Estimate, Observation, estimates
 from her.train.measure.measure import MEASURES, REPLIES, TABLE, TURNS, MeasureOptions, measure, measured
 from her.train.measure.places import Place, Split, held_out
-from her.train.measure.rates import LAYERS, Part, rates, read_phrases, visible, wrong_with
+from her.train.measure.rates import Part, rates, read_phrases, visible, wrong_with
 from her.train.measure.replies import Arm, Replied, ReplyLog, arm, identity, play
 from her.train.measure.table import table
 from her.train.measure.weights import Weights, load_weights
 from her.train.trainer import HeldOut
 from her.train.trees import Tree
-from her.turn import Dialogue
+from her.turn import Dialogue, Kind
 from sampled import ACTION, PLAN, SPEECH, THOUGHT, library, made, said, small
 from texts import ACTION as ACTION_MARK
 from texts import ACTION_END, PLAN_END, THOUGHT_END
@@ -743,8 +743,9 @@ def test_bits_of_turns_add_up_to_those_of_the_split(weights: Weights, split: Spl
     bits = whole.measure(weights.model, "tree")
     found = dict((sample.id, figures) for sample, figures in gold_bits(weights, samples))
     assert found.keys() == samples.keys()
-    for kind, name in LAYERS.items():
-        parts = [figures[f"bits_{name}"] for figures in found.values() if f"bits_{name}" in figures]
+    for kind in Kind:
+        name = f"bits_{kind.short}"
+        parts = [figures[name] for figures in found.values() if name in figures]
         assert sum(p.part for p in parts) / sum(p.whole for p in parts) == pytest.approx(bits.of(kind), rel=1e-5)
     assert "bits_thought" not in found["mill/1/1/t2/plan"]
 
@@ -935,7 +936,7 @@ def test_weights_and_a_frozen_model_add_bits_and_binding(data: Path, tiny: Path,
     options = MeasureOptions(reply, data, tmp_path / "m", weights=str(tiny), frozen=str(frozen))
     found = measure(options, told=told)
     bits = {name for name in found["measures"] if "bits" in name}
-    assert bits == {f"bits_{name}" for name in LAYERS.values()} | {
+    assert bits == {f"bits_{kind.short}" for kind in Kind} | {
         f"plain_bits_{name}" for name in ("thought", "action", "speech")
     }
     binding, shuffled = found["measures"]["binding"], found["measures"]["binding_shuffled"]

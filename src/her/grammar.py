@@ -51,12 +51,6 @@ _INDENT = " \t\u3000"
 _LONGEST_WORD = 24
 """Letters within which a last word must end; the longest in common use are shorter."""
 
-_SHORT = {
-    Kind.SYSTEM_THINKING: "plan",
-    Kind.ROLE_THINKING: "thought",
-    Kind.ROLE_ACTION: "action",
-    Kind.SPEECH: "speech",
-}
 _ROLE = (Kind.ROLE_THINKING, Kind.ROLE_ACTION, Kind.SPEECH)
 
 
@@ -83,7 +77,8 @@ def grammar(
     }
     marks = notation()
     rules: dict[str, str] = {}
-    for kind, short in _SHORT.items():
+    for kind in Kind:
+        short = kind.short
         rules |= _body(short, max(12, int(tokens[kind] * chars_per_token)))
         opener, closer = marks.get(f"{short}_open", ""), marks.get(f"{short}_close", "")
         rules[f"{short}-end"] = f"{short}-rest {_literal(closer)}"
@@ -163,18 +158,18 @@ def _reply(rules: dict[str, str], bodies: int, *, name: str, plan: bool, written
     last = segments[-1].kind if segments else None
     follow = _order(rules, last, left, spoken)
     if parser.open_kind is not Kind.SPEECH or last is Kind.SPEECH:
-        return f"{_SHORT[last or parser.open_kind]}-end {follow}"
+        return f"{(last or parser.open_kind).short}-end {follow}"
     return follow
 
 
 def _order(rules: dict[str, str], last: Kind | None, left: dict[Kind, int], spoken: bool) -> str:
     """The name of the rule for what may follow a layer, with so many bodies left of each."""
-    short = _SHORT[last] if last else "start"
+    short = last.short if last else "start"
     rule = f"after-{short}-{'-'.join(str(left[kind]) for kind in _ROLE)}{'-spoken' * spoken}"
     if rule not in rules:
         rules[rule] = ""
         ways = [
-            f"{_SHORT[kind]} {_order(rules, kind, left | {kind: left[kind] - 1}, spoken or kind is Kind.SPEECH)}"
+            f"{kind.short} {_order(rules, kind, left | {kind: left[kind] - 1}, spoken or kind is Kind.SPEECH)}"
             for kind in _ROLE
             if kind is not last and left[kind]
         ]

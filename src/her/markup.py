@@ -199,8 +199,8 @@ def notation(style: Style = Style.TAGS) -> dict[str, str]:
     Only tags can write a plan; the other styles have empty strings for it.
     """
     written: dict[str, str] = {}
-    for name, (opener, closer) in zip(("plan", "thought", "action"), _marks(style).values(), strict=True):
-        written |= {f"{name}_open": opener, f"{name}_close": closer}
+    for kind, (opener, closer) in _marks(style).items():
+        written |= {f"{kind.short}_open": opener, f"{kind.short}_close": closer}
     return written
 
 

@@ -33,8 +33,14 @@ class Kind(StrEnum):
         """True for plans and thoughts."""
         return self in PRIVATE
 
+    @property
+    def short(self) -> str:
+        """`plan`, `thought`, `action` or `speech`: its name in notations, grammars and figures."""
+        return _SHORT[self]
+
 
 PRIVATE = frozenset({Kind.SYSTEM_THINKING, Kind.ROLE_THINKING})
+_SHORT = dict(zip(Kind, ("plan", "thought", "action", "speech"), strict=True))
 
 
 class Ending(StrEnum):

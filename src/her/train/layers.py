@@ -16,8 +16,6 @@ from her.turn import Kind, Turn
 LAYERS = (*Kind, "marks")
 """The order in which layers are told."""
 
-_NAMES = {Kind.SYSTEM_THINKING: "plan", Kind.ROLE_THINKING: "thought", Kind.ROLE_ACTION: "action"}
-
 
 @dataclass(frozen=True, slots=True)
 class Layered:
@@ -60,7 +58,7 @@ def _pieces(text: str, speaker: str) -> list[tuple[str, str]]:
             found.append(("marks", name))
         written = render(Turn("", (segment,)))
         # By lengths, for a text such as `act` stands in its own tag.
-        begin = len(marks.get(f"{_NAMES.get(segment.kind)}_open", ""))
+        begin = len(marks.get(f"{segment.kind.short}_open", ""))
         end = begin + len(segment.text)
         found += [("marks", written[:begin]), (str(segment.kind), written[begin:end]), ("marks", written[end:])]
     if plan and len(turn.segments) == len(plan):

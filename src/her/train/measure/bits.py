@@ -11,8 +11,9 @@ from collections.abc import Iterator
 from her.rows.samples import SftRow
 from her.train.layers import Bits
 from her.train.lessons import lessons
-from her.train.measure.rates import LAYERS, Part
+from her.train.measure.rates import Part
 from her.train.measure.weights import Weights
+from her.turn import Kind
 
 
 def gold_bits(
@@ -29,8 +30,8 @@ def gold_bits(
             bits = Bits()
             bits.add(turn, share)
             figures = {
-                f"{prefix}bits_{name}": Part(bits.nats[kind] / math.log(2), bits.characters[kind])
-                for kind, name in LAYERS.items()
+                f"{prefix}bits_{kind.short}": Part(bits.nats[kind] / math.log(2), bits.characters[kind])
+                for kind in Kind
                 if bits.characters[kind]
             }
             yield samples[row.id], figures

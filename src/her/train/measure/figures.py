@@ -16,6 +16,7 @@ from her.checks import Layouts
 from her.checks.intervals import Statistic, Sums, interval, total
 from her.rows.record import Record
 from her.train.measure.rates import Part
+from her.turn import Kind
 
 Unit = Literal["share", "words", "per 1000", "bits", "bits/character", "seconds", "count"]
 
@@ -28,7 +29,7 @@ class Figure:
     unit: Unit
 
 
-_LAYERS = ("plan", "thought", "action", "speech")
+_LAYERS = tuple(kind.short for kind in Kind)
 LAYOUT_FIGURES = {
     "layout_entropy": Figure("entropy of layouts", "bits"),
     "layout_top": Figure("turns with the commonest layout", "share"),

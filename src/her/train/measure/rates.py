@@ -19,8 +19,6 @@ from her.models.base import Finish
 from her.train.measure.places import Place
 from her.turn import FaultKind, Kind, Parsed, Turn
 
-LAYERS: dict[Kind, str] = dict(zip(Kind, ("plan", "thought", "action", "speech"), strict=True))
-"""The kinds of segment under the names that figures have."""
 _SECOND_TURN = {FaultKind.SECOND_SPEAKER, FaultKind.LATE_PLAN, FaultKind.SECOND_PLAN}
 _HEAD = r"^(?:[^\w\n]|_)*(?:{})(?:['’]s?(?: \w+){{1,2}}|\s*[(（][^)）\n]{{1,40}}[)）])?[*_]*\s*[:：]"
 _TAG = re.compile(r"</?[A-Za-z][\w -]*/?>")
@@ -61,7 +59,7 @@ def rates(place: Place, text: str, finish: str, phrases: Sequence[Sequence[str]]
     if phrases:
         slop["slop_list"] = checks.phrase_rate(written, phrases)
     figures |= {name: Part(rate * size, size) for name, rate in slop.items() if rate is not None}
-    lengths = {f"{LAYERS[kind]}_length": Part(length.units, 1) for kind, length in checks.lengths(turn).items()}
+    lengths = {f"{kind.short}_length": Part(length.units, 1) for kind, length in checks.lengths(turn).items()}
     return figures | lengths
 
 

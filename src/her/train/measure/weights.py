@@ -31,7 +31,6 @@ MOST_TOKENS = 8192
 class Weights:
     """A model in evaluation mode, whose attention follows trees, and the encoder that its prompts go through."""
 
-    name: str
     model: Any
     encoder: Encoder
 
@@ -73,4 +72,4 @@ def load_weights(name: str) -> Weights:
     widest = getattr(model.config.get_text_config(), "max_position_embeddings", None) or MOST_TOKENS
     tokens = min(int(widest), MOST_TOKENS)
     window = Window(tokens, tokens // 4)
-    return Weights(name, model, Encoder(tokenizer, name, window=window, template=tokenizer.chat_template or ""))
+    return Weights(model, Encoder(tokenizer, name, window=window, template=tokenizer.chat_template or ""))
