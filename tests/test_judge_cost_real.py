@@ -73,7 +73,7 @@ def pairs() -> list[Pair]:
 
 
 async def judged(address: str, folder: Path, how: How) -> None:
-    model = Endpoint(address, key="k", timeout=600, retries=0)
+    model = Endpoint(address, key="k", timeout=600)  # the server drops idle connections: a call may need its second try
     try:
         await judge_pairs(pairs(), model, folder, how, RunOptions(limit=1))
     finally:
