@@ -54,5 +54,5 @@ $(VENV)/.dev: $(VENV)/.made pyproject.toml
 
 $(VENV)/.all: $(VENV)/.made pyproject.toml
 	@echo "Setting up HER with everything in $(VENV); torch is large ..." >&2
-	@$(PIP) -e '.[train,synth,ray,pages,dev]' </dev/null
+	@$(PIP) -e '.[train,synth,ray,pages,bench,dev]' </dev/null
 	@touch $(VENV)/.core $(VENV)/.dev $@

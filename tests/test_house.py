@@ -38,7 +38,7 @@ BELOW = {
     "bench": WORDS | SHARED | {"actor", "judge"},
 }
 """What each part may import besides itself; a part that is not here has no floor yet."""
-BELONGS = {"script": "actor", "act": "actor", "doctor": "cli"}
+BELONGS = {"script": "actor", "act": "actor", "environment": "actor", "next_speaker": "actor", "doctor": "cli"}
 """Modules that are a piece of another part, and stand on its floor."""
 TOP = {"cli", "__main__", "__init__"}
 """Parts that may import all: the wires, and the public surface."""
@@ -273,6 +273,12 @@ def test_only_faces_print() -> None:
 def test_torch_stays_in_its_places() -> None:
     users = {short(path) for path in modules() if {"torch"} & third_party(tree(path))}
     assert {name for name in users if name != "models/transformers.py" and not name.startswith("train/")} == set()
+
+
+def test_inspect_stays_with_the_benchmarks() -> None:
+    users = {short(path) for path in modules() if {"inspect_ai"} & third_party(tree(path))}
+    assert users
+    assert {name for name in users if not name.startswith("bench/")} == set()
 
 
 @pytest.mark.parametrize("path", modules(), ids=short)

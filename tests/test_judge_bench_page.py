@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import random
 import re
-import xml.etree.ElementTree as ET
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -23,7 +22,6 @@ from her.judge.bench.measures import FIGURES, Answers
 from her.judge.bench.metrics import measure
 from her.judge.bench.page import Probed, Trial, between, summary, told, write_page
 from her.judge.bench.preferences import Read
-from her.judge.bench.ranges import Range, ranges
 from her.judge.pairs import Pair
 from planted_pairs import planted
 from test_pages import checked
@@ -171,28 +169,6 @@ def test_a_terminal_gets_the_lines_and_the_verdict(perfect: Trial, led: Trial) -
 def test_values_are_written_in_their_unit(value: float | None, unit: str, said: str) -> None:
     assert told(value, unit) == said  # type: ignore[arg-type]
     assert between(Figure(0.5), "share") == "–"
-
-
-class TestRanges:
-    ROW = Range("a <b>", "50 %", 0.5, 0.4, 0.6, least=0.7, good=False)
-
-    def test_figures_intervals_and_bars_stand_where_they_belong(self) -> None:
-        drawing = ranges(
-            [self.ROW, replace(self.ROW, low=None, high=None)], title="T", ends=(0, 1), marks=((0.5, "½"),)
-        )
-        root = ET.fromstring(drawing.svg)
-        circles = [float(one.attrib["cx"]) for one in root.iter() if one.tag.endswith("circle")]
-        assert circles == [170.0, 170.0]
-        assert len(re.findall(r"M[\d.]+ [\d.]+H[\d.]+", drawing.svg)) == 1
-        assert f"M{8 + 0.4 * 324:g} " in drawing.svg and f"M{8 + 0.7 * 324:g} " in drawing.svg
-        assert "a &lt;b&gt;" in drawing.svg and drawing.says == "a <b>: 50 %; a <b>: 50 %."
-
-    def test_what_lies_beyond_the_scale_is_drawn_at_its_end(self) -> None:
-        drawing = ranges([replace(self.ROW, value=7.0, high=9.0)], title="T", ends=(0, 1), marks=())
-        assert 'cx="332.0"' in drawing.svg and "H332.0" in drawing.svg
-
-    def test_nothing_to_show_is_a_sentence(self) -> None:
-        assert ranges([replace(self.ROW, value=None)], title="T", ends=(0, 1), marks=()).svg == ""
 
 
 class TestInABrowser:

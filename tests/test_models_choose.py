@@ -78,7 +78,7 @@ async def test_an_option_weighs_what_its_tokens_weigh_from_where_the_options_par
     assert len(set(asked)) == len(asked), "no place is asked about twice"
 
 
-@pytest.mark.parametrize("names", [[], [""], ["A", "A"], ["A", ""]])
+@pytest.mark.parametrize("names", [[], [""], ["A"], ["A", "A"], ["A", ""]])
 async def test_a_choice_needs_different_texts(names: list[str]) -> None:
     with pytest.raises(errors.InputError, match="different texts"):
         distinct(names)
@@ -268,10 +268,10 @@ async def test_a_model_that_was_given_nothing_to_say_of_options_cannot_tell() ->
     class Behind(Through):
         stream = Mute.stream
 
-    assert await Mute().choose(ASK, ["A"]) is None
+    assert await Mute().choose(ASK, ["A", "B"]) is None
     told = Scripted([])
     told.weigh = lambda messages, names, prefill: {name: -2.0 for name in names}
-    assert await Behind(told).choose(ASK, ["A"]) == {"A": -2.0}
+    assert await Behind(told).choose(ASK, ["A", "B"]) == {"A": -2.0, "B": -2.0}
 
 
 async def test_choices_are_recorded_and_replayed_by_prompt_options_and_prefill(tmp_path: Path) -> None:
@@ -291,12 +291,12 @@ async def test_choices_are_recorded_and_replayed_by_prompt_options_and_prefill(t
 async def test_a_reply_is_no_choice(tmp_path: Path) -> None:
     recorder = Recorder(Scripted(["A"]), tmp_path / "r.jsonl")
     await recorder.generate(ASK, Sampling())
-    await recorder.choose(ASK, ["A"])
+    await recorder.choose(ASK, ["A", "B"])
     await recorder.close()
     path = tmp_path / "r.jsonl"
     path.write_text(path.read_text(encoding="utf-8").replace('"text":"null"', '"text":"A"'), encoding="utf-8")
     with pytest.raises(errors.InputError, match="no choice"):
-        await Replay(path).choose(ASK, ["A"])
+        await Replay(path).choose(ASK, ["A", "B"])
 
 
 # -- real models ----------------------------------------------------------------------------------------------------

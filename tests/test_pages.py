@@ -329,6 +329,12 @@ class TestDrawings:
         assert "The last bar holds all from 2" in drawing.says
         assert "9000" not in drawing.svg.partition("</desc>")[2]
 
+    def test_a_legend_of_long_names_stands_in_a_column_and_leaves_the_axes_their_width(self) -> None:
+        for length, rows in ((4, 1), (28, 3)):
+            drawing = lines([Line(name * length, [1, 2], [1, 2]) for name in "abc"], title="T", x="", y="")
+            heights = re.findall(r'<text x="[\d.]+" y="([\d.]+)"[^>]*>(?:a+|b+|c+)<', drawing.svg)
+            assert len(heights) == 3 and len(set(heights)) == rows
+
     def test_lengths_have_to_agree(self) -> None:
         with pytest.raises(InputError, match="2 values for 1 labels"):
             bars(["a"], {"x": [1, 2]}, title="T")

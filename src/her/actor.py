@@ -41,7 +41,8 @@ class ActorOptions:
 
     `constraint`: `auto` constrains where the backend can, and elsewhere has a turn that cannot be used mended once;
     `on` insists on a grammar; `off` takes the turn as the model wrote it. `limits` shrink in proportion where
-    `sampling.max_tokens` leaves them no room.
+    `sampling.max_tokens` leaves them no room. The preset `coser` takes no plan and no grammar. `words` is a length that
+    the prompt asks for; None: it names none.
     """
 
     plan: bool = True
@@ -49,6 +50,7 @@ class ActorOptions:
     constraint: Literal["auto", "on", "off"] = "auto"
     sampling: Sampling = field(default_factory=Sampling)
     limits: Limits = field(default_factory=Limits)
+    words: int | None = None
 
 
 COOL = 0.3
@@ -67,10 +69,14 @@ class Actor:
     """One character of a scene, one model, one way of playing; keeps nothing between turns."""
 
     def __init__(self, scene: Scene, name: str, model: Model, *, options: ActorOptions | None = None) -> None:
-        """Options None are those `suited` to the model. Raises UnknownName."""
+        """Options None are those `suited` to the model. Raises UnknownName, InputError for options that cannot be."""
         self.scene, self.name, self.model = scene, name, model
-        self.options = options or suited(model.address)
-        self.script = Script(scene, scene.character(name).name, self.options.preset, self.options.plan)
+        self.options = mine = options or suited(model.address)
+        if mine.preset == "coser" and (mine.plan or mine.constraint == "on"):
+            raise InputError(
+                "brackets hold no plan, and no grammar of them is known: give plan=False, constraint='auto'"
+            )
+        self.script = Script(scene, scene.character(name).name, mine.preset, mine.plan, mine.words)
         self._chars_per_token: float | None = None
 
     async def prompt(self, dialogue: Dialogue, prefill: Turn | None = None) -> Prompt:
@@ -209,7 +215,7 @@ class Actor:
     def _complaint(self, take: Take) -> tuple[Message, Message]:
         """The turn that cannot be used, and what is wrong with it."""
         wrong = {fault.kind: fault.detail for fault in take.parsed.faults}
-        marks = markup.notation()
+        marks = markup.notation(self.script.style)
         opener = {
             Kind.SYSTEM_THINKING: marks["plan_open"],
             Kind.ROLE_THINKING: marks["thought_open"],
@@ -230,7 +236,7 @@ class Actor:
         return Message("assistant", written if written.strip() else "…"), Message("user", words)
 
     async def _constraint(self, written: str, others: frozenset[str], *, plan: bool, brief: bool) -> Constraint | None:
-        if self.options.constraint == "off" or not self.model.constrains:
+        if self.options.constraint == "off" or not self.model.constrains or self.script.style is not markup.Style.TAGS:
             return None
         limits = self.options.limits
         share = min(1.0, _FILL * self.options.sampling.max_tokens / limits.total)
@@ -312,7 +318,7 @@ class Actor:
 
     async def _called(self, ask: Ask, stop: asyncio.Event | None) -> AsyncGenerator[Event | Take]:
         """One call's events without its `Finished`, and last the Take."""
-        parser = markup.stream(speaker=self.name, cast=ask.cast, plan=ask.plan)
+        parser = markup.stream(style=self.script.style, speaker=self.name, cast=ask.cast, plan=ask.plan)
         events = parser.feed(ask.prompt.prefill)
         if ask.lead == "now":
             for event in events:

@@ -47,6 +47,7 @@ EXTRAS = {
         "transformers",
         "trl",
     ),
+    "bench": ("inspect-ai", "jinja2", "matplotlib"),
     "synth": ("beautifulsoup4", "charset-normalizer", "datasets", "defusedxml", "pyarrow"),
     "pages": ("jinja2", "matplotlib"),
     "ray": ("ray",),
@@ -54,6 +55,7 @@ EXTRAS = {
 }
 """Distributions of each extra, and what they are for in `_FOR`."""
 _FOR = {
+    "bench": "benchmarks",
     "train": "training; hf: models and folders",
     "synth": "books to training rows",
     "pages": "HTML reports",

@@ -1,8 +1,8 @@
 """What an actor is handed before a turn: the messages of its prompt, and the words its reply begins with.
 
 The only maker of prompts for a character: chat, synthesis, training and benchmarks all send what stands here.
-Knows the two orders of sections, the rules of history, and how a prompt is made to fit. Refuses to know how a layer
-is written (`markup` fills that in) and what one mind may not see: turns come here already as that mind lived them.
+Knows the three presets, the rules of history, and how a prompt is made to fit. Refuses to know how a layer is written
+(`markup` fills that in) and what one mind may not see: turns come here already as that mind lived them.
 
 Rules of history:
 - The first user message starts with a marker; a character that speaks first has the marker alone before its turn.
@@ -21,14 +21,15 @@ from dataclasses import dataclass
 from typing import Literal
 
 from her.errors import ContextOverflow
-from her.markup import notation, render
+from her.markup import Style, notation, render
 from her.models.base import Message, Model, prompt_sha
 from her.prompts import prompt, prompt_hash
 from her.scene import Scene
 from her.turn import ENVIRONMENT, Kind, Turn
 
-Preset = Literal["her", "card"]
-"""Order of sections: that of HER-32B's training prompts, or that of its model card."""
+Preset = Literal["her", "card", "coser"]
+"""Order of sections: that of HER-32B's training prompts, that of its model card, or that of CoSER's, which asks for
+brackets and for no plan."""
 
 _TRADITIONAL = {"hant", "tw", "hk", "mo"}
 """Subtags of BCP-47 that say or imply traditional characters."""
@@ -53,25 +54,39 @@ class Prompt:
 
 @dataclass(frozen=True, slots=True)
 class Script:
-    """One character's part in a scene, ready to be asked for a turn."""
+    """One character's part in a scene, ready to be asked for a turn; in at most so many `words`, if any are named."""
 
     scene: Scene
     name: str
     preset: Preset = "her"
     plan: bool = True
+    words: int | None = None
 
     @property
     def text(self) -> str:
         """The name of the prompt text."""
         return f"{self.preset}/{self.scene.prompt_language}"
 
+    @property
+    def texts(self) -> str:
+        """The prompt texts, `name@hash`, a blank between."""
+        names = [self.text, *([f"words/{self.scene.prompt_language}"] if self.words else [])]
+        return " ".join(f"{name}@{prompt_hash(name)}" for name in names)
+
+    @property
+    def style(self) -> Style:
+        """How turns are written, in history and in the reply."""
+        return Style.BRACKETS if self.preset == "coser" else Style.TAGS
+
     def system(self) -> str:
         """The system message; a section with nothing to say is left out. Raises UnknownName."""
         me = self.scene.character(self.name)
-        layers = notation()
-        if not self.plan:
+        layers = notation(self.style)
+        if self.preset == "coser":
+            layers = {name: mark for name, mark in layers.items() if not name.startswith("plan")}
+        elif not self.plan:
             layers |= {"plan_open": "", "plan_close": ""}
-        return prompt(
+        whole = prompt(
             self.text,
             name=self.name,
             book=self.scene.book.strip(),
@@ -81,10 +96,13 @@ class Script:
             setting=self.scene.setting.strip(),
             inner="\n".join(text for text in (me.motivation.strip(), me.opening_thought.strip()) if text),
             environment=ENVIRONMENT,
-            language=self._foreign(),
+            language=foreign(self.scene),
             **self._others(),
             **layers,
         )
+        if not self.words:
+            return whole
+        return f"{whole}\n\n{prompt(f'words/{self.scene.prompt_language}', words=str(self.words))}"
 
     def messages(self, turns: Sequence[Turn], after: Sequence[Message] = ()) -> tuple[Message, ...]:
         """System message and history, ending with a user message; then the messages `after`.
@@ -94,7 +112,7 @@ class Script:
         messages = [Message("system", self.system())]
         heard = [prompt("history/start")]
         for turn in turns:
-            written = render(turn, name=True)
+            written = render(turn, self.style, name=True)
             if turn.speaker != self.name:
                 heard.append(written)
                 continue
@@ -110,7 +128,7 @@ class Script:
         segments = [s for s in begun.segments if s.text.strip()] if begun else []
         if not segments:
             return notation()["plan_open"] if plan else f"{self.name}: "
-        text = render(Turn(self.name, tuple(segments)), name=True)
+        text = render(Turn(self.name, tuple(segments)), self.style, name=True)
         return text.rstrip() if segments[-1].kind is Kind.SPEECH else text
 
     async def fitted(
@@ -136,8 +154,7 @@ class Script:
                     "shorten the profiles or the turn, lower max_tokens, or take a model with a longer context"
                 )
         messages = self.messages(turns[dropped:], after)
-        texts = f"{self.text}@{prompt_hash(self.text)}"
-        return Prompt(messages, prefill, dropped, prompt_sha(messages, prefill), texts, tokens)
+        return Prompt(messages, prefill, dropped, prompt_sha(messages, prefill), self.texts, tokens)
 
     def _user(self, heard: Sequence[str]) -> Message:
         return Message("user", "\n\n".join(heard or [prompt("history/again")]))
@@ -147,17 +164,22 @@ class Script:
         others = [other for other in self.scene.cast if other.name != self.name]
         mark = "**" if self.preset == "her" else ""
         lines = [f"{mark}{other.name}{mark}: {other.profile.strip()}".removesuffix(": ") for other in others]
-        if self.preset == "her":
+        if self.preset != "card":
             return {"others": "\n\n".join(lines)}
         alone = len(lines) == 1
         return {"person": "\n\n".join(lines) if alone else "", "people": "" if alone else "\n\n".join(lines)}
 
-    def _foreign(self) -> str:
-        """The scene's language by name where the prompt text is in another one, else empty."""
-        subtags = set(self.scene.language.lower().split("-"))
-        if self.scene.prompt_language == "zh":
-            return "繁体中文" if _TRADITIONAL & subtags else ""
-        return "" if self.scene.spoken == "English" else self.scene.spoken
+
+def foreign(scene: Scene) -> str:
+    """The scene's language by name where the prompt text is in another one, else empty."""
+    if scene.prompt_language == "zh":
+        return "繁体中文" if _TRADITIONAL & set(scene.language.lower().split("-")) else ""
+    return "" if scene.spoken == "English" else scene.spoken
+
+
+def transcript(turns: Sequence[Turn], style: Style = Style.TAGS) -> str:
+    """All turns in one text, behind the marker of the beginning: what a reader is handed who plays nobody in it."""
+    return "\n\n".join([prompt("history/start"), *(render(turn, style, name=True) for turn in turns)])
 
 
 def without_oldest(messages: Sequence[Message], exchanges: int) -> tuple[Message, ...]:

@@ -16,6 +16,7 @@ import typer
 from typer.core import TyperGroup
 
 from her import __version__
+from her.cli.bench import bench_app
 from her.cli.chat import chat_app
 from her.cli.flags import Json
 from her.cli.judge import judge_app
@@ -28,7 +29,7 @@ DONE, FAILED, BAD_INPUT = 0, 1, 2
 """Exit codes; 3 is kept for runs that finish with more unscored or dropped rows than allowed."""
 LEAVING = frozenset({"-h", "--help", "--version", "--install-completion", "--show-completion"})
 """Flags of `her` itself that print something and leave."""
-ORDER = ("chat", "demo", "synth", "judge", "train", "models", "doctor")
+ORDER = ("chat", "demo", "synth", "judge", "train", "bench", "models", "doctor")
 
 
 class _RootGroup(TyperGroup):
@@ -61,6 +62,7 @@ app.add_typer(chat_app, name="chat")
 app.add_typer(synth_app, name="synth")
 app.add_typer(judge_app, name="judge")
 app.add_typer(train_app, name="train")
+app.add_typer(bench_app, name="bench")
 app.add_typer(models_app, name="models")
 
 

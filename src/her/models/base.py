@@ -140,9 +140,10 @@ class Model(ABC):
     ) -> dict[str, float | None] | None:
         """The log-probability (nats) of each option as the text that comes next, as the model has it before sampling.
 
-        The options follow on `prefill`, as a reply does. None: this backend cannot tell. An option is None where the
-        backend reports only the likeliest tokens and it is not among them.
-        Raises InputError for an option that is empty or stands twice, and as `stream` does.
+        The options follow on `prefill`, as a reply does; words that all of them begin with are taken as given, and only
+        what then differs is weighed. None: this backend cannot tell. An option is None where the backend reports only
+        the likeliest tokens and it is not among them.
+        Raises InputError for fewer than two options and for one that is empty or stands twice, and as `stream` does.
         """
         return None
 

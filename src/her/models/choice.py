@@ -38,9 +38,11 @@ class Choice:
 
 
 def distinct(options: Sequence[str]) -> tuple[str, ...]:
-    """The options; raises InputError where there are none, one is empty, or one stands twice."""
-    if not options or not all(options) or len(set(options)) < len(options):
-        raise InputError(f"a choice is between different texts, not {list(options)!r}; leave out empty and equal ones")
+    """The options; raises InputError where there are fewer than two, one is empty, or one stands twice."""
+    if len(options) < 2 or not all(options) or len(set(options)) < len(options):
+        raise InputError(
+            f"a choice is between two or more different texts, not {list(options)!r}; leave out empty and equal ones"
+        )
     return tuple(options)
 
 

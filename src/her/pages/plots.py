@@ -33,6 +33,8 @@ LONGEST_LABEL = 52
 EMPTY = "There is nothing to show yet"
 
 _TEXT = 10.0
+_LEGEND = 56
+"""Letters in a row of a legend, seven for each mark."""
 _INK, _RULE, _FADED = (COLOURS[name][0] for name in ("ink", "rule", "faded"))
 _DASHES = ("-", "--", ":", "-.")
 _MARKERS = ("o", "s", "^", "D", "v", "P")
@@ -183,33 +185,39 @@ def _label(axes: Any, *, x: str = "", y: str = "") -> None:
 def _legend(axes: Any, count: int) -> None:
     if count < 2:
         return
-    legend = axes.legend(
-        loc="lower left", bbox_to_anchor=(-0.01, 1.0), ncols=min(count, 3), frameon=False, borderaxespad=0.2
-    )
+    # A legend that is wider than the picture would push the axes together.
+    longest = max(len(label) for label in axes.get_legend_handles_labels()[1])
+    columns = max(1, min(count, 3, _LEGEND // (longest + 7)))
+    legend = axes.legend(loc="lower left", bbox_to_anchor=(-0.01, 1.0), ncols=columns, frameon=False, borderaxespad=0.2)
     for text in legend.get_texts():
         text.set_parse_math(False)
 
 
+def picture(draw: Callable[[Any], None], height: float, target: Path) -> None:
+    """Writes what `draw` puts into a matplotlib figure of this height (points) as PNG, with fonts for more scripts.
+
+    Raises StorageError, MissingExtra.
+    """
+    with _own_settings() as settings:
+        settings["font.family"] = ["DejaVu Sans", *_more_fonts()]
+        figure = _figure(height)
+        draw(figure)
+        try:
+            figure.savefig(target, format="png", dpi=200, metadata={"Software": None})
+        except OSError as error:
+            raise StorageError(f"{target}: cannot be written: {error.strerror or error}") from error
+
+
 def _drawn(draw: Callable[[Any], None], height: float, title: str, says: str) -> Drawing:
-    """The drawing, made once as SVG; as PNG again when it is asked for, with fonts for more scripts."""
+    """The drawing, made once as SVG; as PNG again when it is asked for."""
     with _own_settings():
         figure = _figure(height)
         draw(figure)
         file = io.BytesIO()
         nothing = dict.fromkeys(("Date", "Creator", "Format", "Type"))
         figure.savefig(file, format="svg", metadata=nothing, transparent=True)
-
-    def png(target: Path) -> None:
-        with _own_settings() as settings:
-            settings["font.family"] = ["DejaVu Sans", *_more_fonts()]
-            again = _figure(height)
-            draw(again)
-            try:
-                again.savefig(target, format="png", dpi=200, metadata={"Software": None})
-            except OSError as error:
-                raise StorageError(f"{target}: cannot be written: {error.strerror or error}") from error
-
-    return Drawing(title, says, restyled(file.getvalue().decode(), title, says), png)
+    svg = restyled(file.getvalue().decode(), title, says)
+    return Drawing(title, says, svg, lambda target: picture(draw, height, target))
 
 
 def _figure(height: float) -> Any:

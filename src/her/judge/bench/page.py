@@ -14,10 +14,10 @@ from her.judge.bench.accept import Bar, Line
 from her.judge.bench.figure import Figure
 from her.judge.bench.measures import FIGURES, Account, Bin, Family, Measures, Unit
 from her.judge.bench.preferences import Read
-from her.judge.bench.ranges import Range, ranges
 from her.pages.flow import counted
 from her.pages.page import NOTHING, number, render, share, write
 from her.pages.plots import bars
+from her.pages.ranges import Range, ranges
 from her.pages.svg import Drawing
 from her.pages.tables import tables
 

@@ -1,0 +1,1 @@
+"""How well a model plays the person who talks to an assistant: six figures, four of them without a judge."""
