@@ -6,6 +6,7 @@ Its entry point in `pyproject.toml` is what makes `inspect eval her/coser --mode
 from __future__ import annotations
 
 import inspect
+import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -40,8 +41,9 @@ class Benchmark:
 
     @property
     def about(self) -> str:
-        """What it is: the first line of the task's docstring."""
-        return (inspect.getdoc(self.make) or "").partition("\n")[0]
+        """What it is: the first sentence of the task's docstring."""
+        text = " ".join((inspect.getdoc(self.make) or "").split("\n\n")[0].split())
+        return re.split(r"(?<=[.?]) (?=[A-Z`])", text, maxsplit=1)[0]
 
     @property
     def parameters(self) -> dict[str, Any]:
