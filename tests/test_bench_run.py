@@ -47,6 +47,15 @@ def test_every_benchmark_is_listed_with_its_parameters(capsys: pytest.CaptureFix
     assert all(one.name in text for one in BENCHMARKS)
 
 
+def test_without_inspect_it_is_told_what_to_install(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("her.cli.bench.find_spec", lambda _: None)
+    for argv in (["list"], ["run", "beliefs"], ["report", "x"], ["coser-rescore", "x"], ["coser-wins", "x", "y"]):
+        assert her(["bench", *argv]) == 2
+        assert "her-roleplay[bench]" in capsys.readouterr().err
+
+
 def test_a_dry_run_tells_calls_and_asks_nothing(
     capsys: pytest.CaptureFixture[str], tmp_path: Path, cases: Path
 ) -> None:

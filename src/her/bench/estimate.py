@@ -9,11 +9,10 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from statistics import NormalDist
 from typing import Any
 
 from her.bench.figures import Figure, Sheet, Unit
-from her.checks.intervals import LEAST_SCENES
+from her.checks.intervals import LEAST_SCENES, student
 from her.errors import InputError
 from her.models.base import Message, Model
 from her.pages.flow import counted
@@ -131,7 +130,7 @@ def detectable(deviation: float, clusters: int) -> float | None:
     """
     if clusters < LEAST_SCENES:
         return None
-    return (_student(SURE, clusters - 1) + _student(POWER, clusters - 1)) * deviation / math.sqrt(clusters)
+    return (student(SURE, clusters - 1) + student(POWER, clusters - 1)) * deviation / math.sqrt(clusters)
 
 
 def detectables(
@@ -202,15 +201,3 @@ def _detectable(figure: Figure, clusters: int, deviation: float | None, source: 
     elif figure.unit in SPAN and smallest > SPAN[figure.unit]:
         smallest, how = None, f"more than the whole scale, {how}; take more cases"
     return Detectable(figure.name, figure.title, figure.unit, smallest, how)
-
-
-def _student(share: float, freedom: int) -> float:
-    """The point of Student's t below which `share` lies, right to 0.003 from 5 degrees of freedom on (Abramowitz and
-    Stegun, Handbook of Mathematical Functions, 26.7.5)."""
-    z = NormalDist().inv_cdf(share)
-    terms = (
-        (z**3 + z) / 4,
-        (5 * z**5 + 16 * z**3 + 3 * z) / 96,
-        (3 * z**7 + 19 * z**5 + 17 * z**3 - 15 * z) / 384,
-    )
-    return z + math.fsum(term / freedom ** (at + 1) for at, term in enumerate(terms))

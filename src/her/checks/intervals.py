@@ -43,7 +43,7 @@ def interval(scenes: Sequence[Sums], statistic: Statistic, rng: random.Random, d
     below = (bisect_left(found, whole) + bisect_right(found, whole)) / 2 / len(found)
     normal, edge = NormalDist(), 0.5 / len(found)
     shift = 2 * normal.inv_cdf(min(max(below, edge), 1 - edge))
-    reach = math.sqrt(count / (count - 1)) * _student(count - 1)
+    reach = math.sqrt(count / (count - 1)) * student(_TAIL, count - 1)
     low, high = (found[round(normal.cdf(shift + way * reach) * (len(found) - 1))] for way in (-1, 1))
     return (low, high) if low <= whole <= high else None
 
@@ -62,9 +62,10 @@ def total(scenes: Sequence[Sums]) -> list[float]:
     return [math.fsum(column) for column in zip(*scenes, strict=True)]
 
 
-def _student(freedom: int) -> float:
-    """The 97.5 % point of Student's t, right to 0.003 from 5 degrees of freedom (Abramowitz and Stegun 26.7.5)."""
-    z = NormalDist().inv_cdf(_TAIL)
+def student(share: float, freedom: int) -> float:
+    """The point of Student's t below which `share` lies, right to 0.003 from 5 degrees of freedom on (Abramowitz and
+    Stegun, Handbook of Mathematical Functions, 26.7.5)."""
+    z = NormalDist().inv_cdf(share)
     return (
         z
         + (z**3 + z) / (4 * freedom)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from her.cli.flags import Json
+from her.errors import MissingExtra
 
 bench_app = typer.Typer(
     help="Run benchmarks, and report what they measured.",
@@ -27,6 +29,7 @@ def _player(help: str) -> Any:
 @bench_app.command("list")
 def bench_list(as_json: Json = False) -> None:
     """What there is to run, and what each can be told."""
+    _needs_inspect()
     from her.bench.told import listed
 
     typer.echo(listed(as_json=as_json))
@@ -71,6 +74,7 @@ def bench_run(
 
     However it ended, the same command goes on where it was: no model is asked anything twice.
     """
+    _needs_inspect()
     from her.bench.roles import ROLES
     from her.bench.run import RunOptions
     from her.bench.told import Wanted, run_told
@@ -106,6 +110,7 @@ def bench_report(
 
     Prints the same as Markdown, or JSON. A cell whose judge also trained the model is struck out.
     """
+    _needs_inspect()
     from her.bench.told import report_told
 
     typer.echo(report_told(runs, out, plots, provenance or [], as_json=as_json))
@@ -119,6 +124,7 @@ def bench_coser_rescore(
     as_json: Json = False,
 ) -> None:
     """Score stored judgements again, and say where the file has other numbers."""
+    _needs_inspect()
     from her.bench.told import rescore_told
 
     typer.echo(rescore_told(file, severity, None if uncapped else 100.0, as_json=as_json))
@@ -131,9 +137,15 @@ def bench_coser_wins(
     as_json: Json = False,
 ) -> None:
     """Of the cases that both runs have scored, how many the first one wins; a tie is half a win."""
+    _needs_inspect()
     from her.bench.told import wins_told
 
     typer.echo(wins_told(ours, theirs, as_json=as_json))
+
+
+def _needs_inspect() -> None:
+    if find_spec("inspect_ai") is None:
+        raise MissingExtra("a benchmark", "bench")
 
 
 def _pairs(given: list[str]) -> dict[str, Any]:
