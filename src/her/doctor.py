@@ -47,7 +47,7 @@ EXTRAS = {
         "transformers",
         "trl",
     ),
-    "bench": ("inspect-ai", "jinja2", "matplotlib"),
+    "bench": ("inspect-ai", "jinja2", "matplotlib", "pyarrow"),
     "synth": ("beautifulsoup4", "charset-normalizer", "datasets", "defusedxml", "pyarrow"),
     "pages": ("jinja2", "matplotlib"),
     "ray": ("ray",),
